@@ -1,0 +1,81 @@
+# Chuangwen 创文: everything a developer or a visitor does, by name. Needs Python 3.11+ and make; the rest installs itself.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+RUN := $(BIN)/python -m
+READY := .venv/.ready
+SEEDS ?= 20
+REPLAY ?= $(firstword $(wildcard deploy/sample/replay/*.csv))
+
+.PHONY: help
+help: ## what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# ---- the local stack ----
+
+.PHONY: up down status logs reset doctor token
+up: $(READY) ## start everything on this machine, load the sample district, print the addresses
+	@$(RUN) deploy.local up
+
+down: $(READY) ## stop everything; the data stay
+	@$(RUN) deploy.local down
+
+status: $(READY) ## what runs, and where
+	@$(RUN) deploy.local status
+
+logs: ## the logs; S=reports for one of them
+	@tail -n 100 $$(test -t 1 && echo -F) $(if $(S),.local/logs/$(S).log,.local/logs/*.log)
+
+reset: $(READY) ## stop everything and remove its data
+	@$(RUN) deploy.local reset
+
+doctor: $(READY) ## whether this machine has what is needed
+	@$(RUN) deploy.local doctor
+
+token: $(READY) ## make -s token ROLE=officer UNIT=<code> [SUBJECT=<id>]: a token for the local stack
+	@$(RUN) deploy.local token --role "$(or $(ROLE),citizen)" --unit "$(UNIT)" --subject "$(SUBJECT)"
+
+.PHONY: demo
+demo: up ## replay sample days of a district at high speed against the running stack
+	@$(RUN) deploy.replay $(REPLAY)
+
+# ---- checks ----
+
+.PHONY: lint format test chaos bench scale
+lint: $(READY) ## style, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## put the code into its form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+test: $(READY) ## all tests, on real servers
+	@$(RUN) deploy.local prepare
+	@$(RUN) pytest tests
+	@$(RUN) tests.chaos --seeds 3
+
+chaos: $(READY) ## crash servers and services under load and count what was lost; SEEDS=20
+	@$(RUN) tests.chaos --seeds $(SEEDS)
+
+bench: $(READY) ## how fast this machine is
+	@$(RUN) tests.load.bench
+
+scale: $(READY) ## the same work with one, two and four workers
+	@$(RUN) tests.load.bench --scale
+
+# ---- the virtual environment, exactly as locked ----
+
+$(READY): requirements-dev.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say which: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/pip || { echo "Creating .venv with $(PYTHON) ..." >&2; $(PYTHON) -m venv .venv; } || \
+		{ echo "$(PYTHON) cannot make virtual environments: on Debian or Ubuntu, apt-get install python3-venv." >&2; exit 1; }
+	@echo "Installing the locked requirements into .venv ..." >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock >&2
+	@touch $@

@@ -1,0 +1,1 @@
+"""The few deep modules every service stands on."""

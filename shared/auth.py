@@ -1,0 +1,297 @@
+"""Who is calling, and what they may do.
+
+A caller proves who they are by a JSON Web Token of the district's identity provider. Each route declares who
+it is for, by `anyone()` or `require(...)`; an application with a route that does not is refused at its start:
+
+    async def reply(caller: Annotated[Principal, Depends(require("officer"))]) -> Response: ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+from fastapi import FastAPI, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.openapi.models import HTTPBearer
+from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.security.base import SecurityBase
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from shared.clock import Clock
+from shared.errors import Forbidden, Unauthenticated, Unavailable
+from shared.telemetry import logger
+
+ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
+"""Signatures only: a shared secret (HS*) or no signature at all never proves anything here."""
+LEEWAY = timedelta(seconds=30)
+"""How far the issuer's clock and ours may be apart."""
+MAX_TOKEN = 8192
+"""Bytes; the header of an honest token is far smaller."""
+REMEMBERED_SECONDS = 300
+"""How long a key that the issuer withdrew may still let a token through that was verified before."""
+OFFICE = "office"
+
+_log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller. `unit` is the code of the unit an officer belongs to, `team` a volunteer's team."""
+
+    subject: str
+    roles: frozenset[str] = frozenset()
+    unit: str | None = None
+    team: str | None = None
+
+    @property
+    def anonymous(self) -> bool:
+        """Nobody proved to be anybody."""
+        return not self.subject
+
+    def has(self, *roles: str) -> bool:
+        """Whether the caller holds one of the roles."""
+        return not self.roles.isdisjoint(roles)
+
+    def may_act_for(self, unit: str) -> bool:
+        """Row-level scope: people of the unit itself, and the campaign office for every unit."""
+        return OFFICE in self.roles or (self.unit is not None and self.unit == unit)
+
+
+ANONYMOUS = Principal("")
+
+
+class KeySet:
+    """The issuer's public keys, from a file or an https address.
+
+    Read again after `ttl` seconds, and when a token names an unknown key, but never twice within `floor`
+    seconds. While the source is down the last keys stay valid.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        ttl: float = 300,
+        floor: float = 10,
+        timeout: float = 5,
+        monotonic: Callable[[], float] = time.monotonic,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._source = source
+        self._ttl, self._floor, self._timeout = ttl, floor, timeout
+        self._monotonic = monotonic
+        self._transport = transport
+        self._keys: dict[str | None, jwt.PyJWK] = {}
+        self._asked = -float("inf")
+        self._lock = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def find(self, kid: str | None) -> jwt.PyJWK | None:
+        """The key of that name; without a name, the only key. Raises Unavailable if none was ever read."""
+        if self._pick(kid) is None:
+            await self._refresh(kid)
+        elif self._age() > self._ttl and not self._lock.locked():
+            # Nobody waits for a slow issuer as long as the last keys will do.
+            self._refreshing = asyncio.create_task(self._refresh(kid))
+        if not self._keys:
+            raise Unavailable("the key set of the token issuer cannot be read")
+        return self._pick(kid)
+
+    def _pick(self, kid: str | None) -> jwt.PyJWK | None:
+        if kid is None and len(self._keys) == 1:
+            return next(iter(self._keys.values()))
+        return self._keys.get(kid)
+
+    def _age(self) -> float:
+        return self._monotonic() - self._asked
+
+    async def _refresh(self, kid: str | None) -> None:
+        async with self._lock:
+            fresh = self._age() <= self._ttl and self._pick(kid) is not None
+            if fresh or self._age() < self._floor:
+                return
+            self._asked = self._monotonic()
+            try:
+                self._keys = _usable_keys(await self._read())
+            except (OSError, httpx.HTTPError, ValueError) as error:
+                _log.warning("key set not read; the last keys stay", source=self._source, why=repr(error))
+
+    async def _read(self) -> bytes:
+        if not self._source.startswith(("https://", "http://")):
+            return await asyncio.to_thread(Path(self._source).read_bytes)
+        async with httpx.AsyncClient(timeout=self._timeout, transport=self._transport) as client:
+            answer = await client.get(self._source)
+            return answer.raise_for_status().content
+
+
+def _usable_keys(document: bytes) -> dict[str | None, jwt.PyJWK]:
+    """Keys that verify signatures we accept. Raises ValueError when there are none: better the old keys."""
+    read = json.loads(document)
+    keys: dict[str | None, jwt.PyJWK] = {}
+    for entry in read.get("keys", []) if isinstance(read, dict) else []:
+        try:
+            key = jwt.PyJWK(entry)
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
+            continue  # a key of a kind that we do not know may stand beside those that we do
+        if key.algorithm_name in ALGORITHMS and entry.get("use", "sig") == "sig":
+            keys[key.key_id] = key
+    if not keys:
+        raise ValueError("no usable key in the key set")
+    return keys
+
+
+class Verifier:
+    """Turns a bearer token into a Principal; a verified token is remembered for at most 5 minutes.
+
+    `clock` is the time tokens live in: the machine's, even where a demonstration shows another.
+    """
+
+    def __init__(self, keys: KeySet | str, issuer: str, audience: str, clock: Clock, remembered: int = 10_000):
+        self._keys = KeySet(keys) if isinstance(keys, str) else keys
+        self._issuer, self._audience = issuer, audience
+        self._clock = clock
+        self._remembered = remembered
+        self._known: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
+
+    async def verify(self, token: str) -> Principal:
+        """The caller. Raises Unauthenticated (`token-invalid`, `token-expired`); Unavailable without keys."""
+        now = self._clock.now().timestamp()
+        if (known := self._known.get(token)) is not None and known[0] > now:
+            self._known.move_to_end(token)
+            return known[1]
+        claims = await self._claims(token)
+        until = _seconds(claims, "exp") + LEEWAY.total_seconds()
+        if until <= now:
+            self._known.pop(token, None)
+            raise Unauthenticated("token-expired")
+        if _seconds(claims, "nbf", now) - LEEWAY.total_seconds() > now:
+            raise Unauthenticated("token-invalid")
+        principal = _principal(claims)
+        self._known[token] = (min(until, now + REMEMBERED_SECONDS), principal)
+        if len(self._known) > self._remembered:
+            self._known.popitem(last=False)
+        return principal
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        try:
+            if len(token) > MAX_TOKEN:
+                raise jwt.InvalidTokenError("too long")
+            header = jwt.get_unverified_header(token)
+            key = await self._keys.find(header.get("kid"))
+            if key is None:
+                raise jwt.InvalidTokenError("unknown key")
+            return jwt.decode(
+                token,
+                key,
+                algorithms=sorted(ALGORITHMS),
+                issuer=self._issuer,
+                audience=self._audience,
+                # Times are judged by our clock below, not by PyJWT's.
+                options={
+                    "require": ["exp", "iss", "aud", "sub"],
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                },
+            )
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+            raise Unauthenticated("token-invalid") from error
+
+
+def _seconds(claims: dict[str, Any], name: str, default: float | None = None) -> float:
+    value = claims.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
+        raise Unauthenticated("token-invalid")
+    return float(value)
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    roles = claims.get("roles", [])
+    scope = [claims.get("unit"), claims.get("team")]
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles) or not claims["sub"]:
+        raise Unauthenticated("token-invalid")
+    if not all(value is None or isinstance(value, str) for value in scope):
+        raise Unauthenticated("token-invalid")
+    return Principal(claims["sub"], frozenset(roles), *scope)
+
+
+class Access(SecurityBase):
+    """The declaration of who a route is for; as a dependency it gives the Principal.
+
+    Routes of `shared.http.Router` call it before they read the body, and once more as the dependency.
+    """
+
+    scheme_name = "bearer"
+    model = HTTPBearer(bearerFormat="JWT", description="A token of the district's identity provider")
+
+    def __init__(self, roles: frozenset[str], anonymous: bool) -> None:
+        self.roles = roles
+        self.anonymous = anonymous
+
+    async def __call__(self, request: Request) -> Principal:
+        if request.scope.get("access") is self:
+            admitted: Principal = request.scope["principal"]
+            return admitted
+        principal = await _identify(request)
+        if principal.anonymous and not self.anonymous:
+            raise Unauthenticated("token-missing")
+        if self.roles and principal.roles.isdisjoint(self.roles):
+            raise Forbidden("role-required", roles=", ".join(sorted(self.roles)))
+        request.scope.update(access=self, principal=principal)
+        return principal
+
+
+def anyone() -> Access:
+    """The route is for everybody; a token is not needed, but a bad one is refused."""
+    return Access(frozenset(), anonymous=True)
+
+
+def require(*roles: str) -> Access:
+    """The route is for callers with one of the roles, or for any known caller when none is named."""
+    return Access(frozenset(roles), anonymous=False)
+
+
+async def _identify(request: Request) -> Principal:
+    header = request.headers.get("authorization")
+    if header is None:
+        return ANONYMOUS
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("token-invalid")
+    verifier: Verifier = request.app.state.verifier
+    return await verifier.verify(token.strip())
+
+
+def declared_access(dependant: Dependant) -> Access | None:
+    """Who the route with these dependencies is for, or None if it does not say."""
+    return next(_declarations(dependant), None)
+
+
+def _declarations(dependant: Dependant) -> Iterator[Access]:
+    for inner in dependant.dependencies:
+        if isinstance(inner.call, Access):
+            yield inner.call
+        yield from _declarations(inner)
+
+
+def undeclared_routes(app: FastAPI) -> list[str]:
+    """Paths of routes that do not say who they are for; folders of static files need not."""
+    undeclared = []
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        declared = isinstance(route, APIRoute) and declared_access(context.dependant) is not None
+        static = isinstance(route, Mount) and isinstance(route.app, StaticFiles)
+        if not (declared or static):
+            undeclared.append(str(context.path))
+    return undeclared

@@ -1,0 +1,158 @@
+"""One event on its way: CloudEvents 1.0, binary mode on Kafka, structured JSON over HTTP.
+
+`sequence` counts the events of one aggregate (`topic`, `subject`) from 1 without gaps; the identity
+`topic/subject/sequence` is therefore the same however often the event is sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from shared.contracts.event_model import MODELS, EventModel
+
+SEQUENCE_DIGITS = 10
+SEQUENCE_MOST_DIGITS = 18  # what a 64-bit integer of the database surely holds
+JSON = "application/json"
+JSON_BYTES = JSON.encode()
+SAME_FOR_ALL = (
+    ("content-type", JSON_BYTES),
+    ("ce_specversion", b"1.0"),
+    ("ce_sequencetype", b"Integer"),
+)
+
+
+class Undecodable(ValueError):
+    """A record that is not an event of ours, or whose data does not fit its type."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event with its envelope; `value` is the JSON of the data, `data` the model read from it."""
+
+    topic: str
+    type: str
+    subject: str
+    sequence: int
+    time: datetime
+    key: str
+    value: bytes
+    traceparent: str | None = None
+
+    @classmethod
+    def new(
+        cls, model: EventModel, subject: str, sequence: int, time: datetime, traceparent: str | None = None
+    ) -> Event:
+        """The event that `model` becomes as number `sequence` of the aggregate `subject`."""
+        value = model.__pydantic_serializer__.to_json(model)
+        key = model.partition_key(subject)
+        return cls(model.TOPIC, model.TYPE, subject, sequence, time, key, value, traceparent)
+
+    @property
+    def id(self) -> str:
+        """The identity, equal for every copy of the event."""
+        return f"{self.topic}/{self.subject}/{self.sequence}"
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source: the service that owns the topic."""
+        return "/chuangwen/" + self.topic.partition(".")[0]
+
+    @cached_property
+    def data(self) -> EventModel:
+        """The typed data. Raises Undecodable when the type is unknown or the data does not fit."""
+        model = MODELS.get(self.type)
+        if model is None:
+            raise Undecodable(f"no model for the event type {self.type}")
+        try:
+            return model.model_validate_json(self.value)
+        except ValueError as error:
+            raise Undecodable(f"{self.id}: {error}") from error
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        """The Kafka headers of the binary mode (CloudEvents Kafka binding, section 3.2)."""
+        told = [
+            *SAME_FOR_ALL,
+            ("ce_id", self.id.encode()),
+            ("ce_source", self.source.encode()),
+            ("ce_type", self.type.encode()),
+            ("ce_subject", self.subject.encode()),
+            ("ce_time", self.time.isoformat().encode()),
+            ("ce_partitionkey", self.key.encode()),
+            ("ce_sequence", b"%0*d" % (SEQUENCE_DIGITS, self.sequence)),
+        ]
+        if self.traceparent:
+            told.append(("ce_traceparent", self.traceparent.encode()))
+        return told
+
+    @classmethod
+    def from_kafka(
+        cls,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Iterable[tuple[str, bytes | None]],
+    ) -> Event:
+        """The event in a Kafka record. Raises Undecodable for a record without our envelope.
+
+        Headers that are not ours are not looked at. The data is not read yet: `data` may still raise.
+        """
+        told = {name: content for name, content in headers if content is not None}
+        try:
+            if told["ce_specversion"] != b"1.0" or not told["content-type"].startswith(JSON_BYTES):
+                raise ValueError("not CloudEvents 1.0 in binary mode with JSON data")
+            traceparent = told.get("ce_traceparent")
+            return cls(
+                topic=topic,
+                type=told["ce_type"].decode(),
+                subject=_text(told["ce_subject"]),
+                sequence=_sequence(told["ce_sequence"]),
+                time=_moment(told["ce_time"]),
+                key=_text(key or b""),
+                value=value or b"",
+                traceparent=traceparent.decode() if traceparent else None,
+            )
+        except (KeyError, ValueError) as error:
+            raise Undecodable(f"not an event: {error!r}") from error
+
+    def to_http(self) -> dict[str, Any]:
+        """The structured form for partners: the JSON of an `application/cloudevents+json` body."""
+        told = {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": self.source,
+            "type": self.type,
+            "subject": self.subject,
+            "time": self.time.isoformat(),
+            "datacontenttype": JSON,
+            "partitionkey": self.key,
+            "sequence": str(self.sequence).zfill(SEQUENCE_DIGITS),
+            "sequencetype": "Integer",
+            "data": json.loads(self.value),
+        }
+        if self.traceparent:
+            told["traceparent"] = self.traceparent
+        return told
+
+
+def _text(content: bytes) -> str:
+    if not content:
+        raise ValueError("an empty subject or key")
+    return content.decode()
+
+
+def _sequence(digits: bytes) -> int:
+    if not digits.isdigit() or len(digits) > SEQUENCE_MOST_DIGITS or (sequence := int(digits)) < 1:
+        raise ValueError(f"a sequence of {digits[:SEQUENCE_MOST_DIGITS]!r}")
+    return sequence
+
+
+def _moment(content: bytes) -> datetime:
+    moment = datetime.fromisoformat(content.decode())
+    if moment.tzinfo is None:
+        raise ValueError("a time without its offset")
+    return moment

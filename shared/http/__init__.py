@@ -1,0 +1,27 @@
+"""The HTTP edge of a service: an application whose routes say who they are for and fail in one form.
+
+router = Router(prefix="/cases", tags=["cases"])
+
+@router.post("", status_code=201, response_model=CaseView, openapi_extra=IDEMPOTENT)
+async def submit(request: Request, body: SubmitCase, caller: Annotated[Principal, Depends(anyone())]) -> Response:
+    return await answer(request, lambda uow: commands.submit(uow, body, caller), location="/cases/{id}")
+"""
+
+from shared.http.application import Limits, Probe, UndeclaredRoute, create_app
+from shared.http.edge import BODY_LIMIT
+from shared.http.idempotency import IDEMPOTENT, answer
+from shared.http.limits import RateLimit, client_address
+from shared.http.routing import Router
+
+__all__ = [
+    "BODY_LIMIT",
+    "IDEMPOTENT",
+    "Limits",
+    "Probe",
+    "RateLimit",
+    "Router",
+    "UndeclaredRoute",
+    "answer",
+    "client_address",
+    "create_app",
+]

@@ -1,0 +1,113 @@
+"""Commands over HTTP: decided, committed and answered once, however often they are sent.
+
+The answer is remembered in the transaction of the command. Nothing is looked up beforehand: only a command that
+fails asks whether it had succeeded before, so the usual request pays nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from hashlib import sha256
+from string import Formatter
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared import telemetry
+from shared.auth import ANONYMOUS, Principal
+from shared.errors import Conflict, DomainError, Invalid
+from shared.store import Remembered, Store, UnitOfWork, remember
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+IDEMPOTENT: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": HEADER,
+            "in": "header",
+            "required": False,
+            "description": "同一请求重发时使用同一键，只生效一次 · Sent again with the same key, "
+            "a request takes effect once and is answered as the first time (7 days).",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+            "example": "0b6cf3b2-6a4f-4a0e-9d53-4f1f3b1c2a11",
+        }
+    ]
+}
+"""`openapi_extra` of a route that answers by `answer`."""
+_KEY = re.compile(r"[!-~]{1,200}")
+
+Command = Callable[[UnitOfWork], Awaitable[BaseModel]]
+
+
+async def answer(request: Request, command: Command, status: int = 201, location: str | None = None) -> Response:
+    """Run the command and answer with the model it returns; the route documents it as `response_model`.
+
+    `location` is a template over the members of the answer (`/cases/{id}`). Raises what the command and the
+    commit raise, and Invalid (`idempotency-key-malformed`, `idempotency-key-reused`).
+    """
+    store: Store = request.app.state.store
+    given = request.headers.get(HEADER)
+    if given is None:
+        return _response(await store.run(lambda uow: _serialised(command, uow)), status, location)
+    key, fingerprint = _scoped(request, given), _fingerprint(request, await request.body())
+
+    async def remembered(uow: UnitOfWork) -> bytes:
+        body = await _serialised(command, uow)
+        remember(uow, key, fingerprint, status, body)
+        return body
+
+    try:
+        return _response(await store.run(remembered), status, location)
+    except (DomainError, Conflict):
+        earlier = await store.recall(key)
+        if earlier is None:
+            raise
+        return _replayed(earlier, fingerprint, location)
+
+
+async def _serialised(command: Command, uow: UnitOfWork) -> bytes:
+    result = await command(uow)
+    return result.__pydantic_serializer__.to_json(result)
+
+
+def _replayed(earlier: Remembered, fingerprint: str, location: str | None) -> Response:
+    if earlier.fingerprint != fingerprint:
+        raise Invalid("idempotency-key-reused", field=HEADER)
+    telemetry.IDEMPOTENT_REPLAYS.inc()
+    response = _response(earlier.body, earlier.status, location)
+    response.headers[REPLAYED] = "true"
+    return response
+
+
+def _response(body: bytes, status: int, location: str | None) -> Response:
+    if location is None:
+        return Response(body, status, media_type="application/json")
+    told = json.loads(body)
+    members = {name: quote(str(told[name]), safe="") for name in _members(location)}
+    return Response(body, status, {"location": location.format_map(members)}, "application/json")
+
+
+@lru_cache(maxsize=100)
+def _members(template: str) -> tuple[str, ...]:
+    return tuple(name for _, name, _, _ in Formatter().parse(template) if name)
+
+
+def _scoped(request: Request, given: str) -> str:
+    """One caller's key on one route; another caller's equal key is another key."""
+    if not _KEY.fullmatch(given):
+        raise Invalid("idempotency-key-malformed", field=HEADER)
+    caller: Principal = request.scope.get("principal", ANONYMOUS)
+    route = f"{request.method} {request.scope['route'].path_format}"
+    return sha256("\n".join((caller.subject, route, given)).encode()).hexdigest()
+
+
+def _fingerprint(request: Request, body: bytes) -> str:
+    scope = request.scope
+    asked = f"{scope['method']}\n{scope['path']}?".encode() + scope["query_string"]
+    return sha256(asked + b"\n" + body).hexdigest()

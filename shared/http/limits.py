@@ -1,0 +1,69 @@
+"""How much one caller may ask for."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from starlette.requests import Request
+
+from shared.errors import TooMany
+
+Network = IPv4Network | IPv6Network
+
+
+class RateLimit:
+    """A token bucket per key: `burst` at once, then `per_second` on average.
+
+    Held in this process: with n processes a caller may reach n times the rate. The least recently seen of more
+    than `keys` keys is forgotten, which only ever lets somebody through.
+    """
+
+    def __init__(
+        self,
+        per_second: float,
+        burst: int,
+        *,
+        keys: int = 100_000,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rate, self._burst, self._keys = per_second, burst, keys
+        self._monotonic = monotonic
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: str) -> None:
+        """Use one token of the key. Raises TooMany (`rate-limited`) with the seconds until there is one again."""
+        now = self._monotonic()
+        left, seen = self._buckets.pop(key, (float(self._burst), now))
+        left = min(self._burst, left + (now - seen) * self._rate)
+        allowed = left >= 1
+        self._buckets[key] = (left - 1 if allowed else left, now)
+        if len(self._buckets) > self._keys:
+            self._buckets.popitem(last=False)
+        if not allowed:
+            raise TooMany("rate-limited", retry_after=max(1, math.ceil((1 - left) / self._rate)))
+
+
+def client_address(request: Request) -> str:
+    """The address of the caller: the peer, or what the trusted proxies in front of us say it was.
+
+    `X-Forwarded-For` is read from the right, and only as far as each hop is one of the application's trusted
+    proxies: whatever a caller writes into it stays to the left of that.
+    """
+    trusted: tuple[Network, ...] = request.app.state.limits.trusted_proxies
+    hops = [hop.strip() for line in request.headers.getlist("x-forwarded-for") for hop in line.split(",")]
+    address = request.client.host if request.client else ""
+    while hops and _among(address, trusted):
+        address = hops.pop()
+    return address
+
+
+def _among(address: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)

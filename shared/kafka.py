@@ -1,0 +1,344 @@
+"""Kafka behind a narrow port: the only importer of aiokafka, and the place where its traps are answered.
+
+* A poll is never cancelled: cancelling leaks aiokafka's fetch count and the group never misses the member again.
+* A send is bounded, and the producer rebuilt after a failure: with the brokers away an idempotent one waits for ever.
+* A commit of offsets is bounded, for the same reason.
+* Offsets are committed explicitly; a bare commit would commit everything that was merely fetched.
+* No static membership: with it `stop` would not leave the group, and its partitions would idle after a scale-down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    for_code,
+)
+
+from shared import telemetry
+from shared.contracts import Topic
+from shared.errors import Unavailable
+from shared.event import Event
+
+log = logging.getLogger(__name__)
+
+STOP_PATIENCE = 5.0
+COMMIT_PATIENCE = 5.0
+"""Seconds for one commit of offsets: aiokafka would try for as long as the brokers are away, and hold up the poll."""
+
+
+class Partition(NamedTuple):
+    """One partition of a topic, by the topic's name in the contracts."""
+
+    topic: str
+    number: int
+
+
+class Record(NamedTuple):
+    """One record as it lies in the log."""
+
+    partition: Partition
+    offset: int
+    timestamp: float
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+    def event(self) -> Event:
+        """The event in the record. Raises Undecodable."""
+        return Event.from_kafka(self.partition.topic, self.key, self.value, self.headers)
+
+
+Moved = Callable[[frozenset[Partition]], Awaitable[None]]
+
+
+class Publisher(Protocol):
+    """Writes events to the log."""
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        """Append in order, per key; returns when all replicas that must have them do.
+
+        Raises Unavailable when that is not known in time: some may be in the log, a prefix per key.
+        """
+        ...
+
+    async def stop(self) -> None: ...
+
+
+class Feed(Protocol):
+    """One member of a consumer group."""
+
+    async def start(self, revoked: Moved, assigned: Moved) -> None:
+        """Join. `revoked` is awaited before partitions are given up, `assigned` after they are taken."""
+        ...
+
+    def assignment(self) -> frozenset[Partition]: ...
+
+    async def poll(self, partitions: Iterable[Partition], patience: float) -> Mapping[Partition, Sequence[Record]]:
+        """New records of these partitions (of all, if none is named), waiting up to `patience` seconds."""
+        ...
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Store the next offsets to read. False when the partitions are no longer ours."""
+        ...
+
+    async def behind(self) -> int:
+        """How many records of the assigned partitions are not committed yet. Raises Unavailable."""
+        ...
+
+    async def stop(self) -> None: ...
+
+
+class Broker(Protocol):
+    """Where publishers and feeds come from."""
+
+    def publisher(self) -> Publisher: ...
+
+    def feed(self, group: str, topics: Sequence[str]) -> Feed: ...
+
+    async def ensure_topics(self, topics: Iterable[Topic]) -> None:
+        """Create what is missing. Never changes a topic that exists."""
+        ...
+
+
+class Connection(NamedTuple):
+    """How to reach the brokers; `namespace` prefixes topics and groups."""
+
+    bootstrap_servers: str
+    namespace: str = ""
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password: str | None = None
+    ca_file: str | None = None
+    session_timeout: float = 30.0
+    heartbeat_interval: float = 1.0
+
+    def options(self) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap_servers,
+            "security_protocol": self.security_protocol,
+        }
+        if "SSL" in self.security_protocol:
+            told["ssl_context"] = ssl.create_default_context(cafile=self.ca_file)
+        if "SASL" in self.security_protocol:
+            told["sasl_mechanism"] = self.sasl_mechanism
+            told["sasl_plain_username"] = self.sasl_username
+            told["sasl_plain_password"] = self.sasl_password
+        return told
+
+
+class KafkaBroker:
+    """Apache Kafka 3.5 or newer."""
+
+    def __init__(self, connection: Connection, partitions: int | None = None, replicas: int = 1) -> None:
+        """`partitions` overrides the contracts' number where topics are created (small machines)."""
+        self._connection = connection
+        self._partitions = partitions
+        self._replicas = replicas
+
+    def publisher(self) -> KafkaPublisher:
+        return KafkaPublisher(self._connection)
+
+    def feed(self, group: str, topics: Sequence[str]) -> KafkaFeed:
+        return KafkaFeed(self._connection, group, topics)
+
+    async def ensure_topics(self, topics: Iterable[Topic]) -> None:
+        admin = AIOKafkaAdminClient(**self._connection.options())
+        wanted = [
+            NewTopic(
+                self._connection.namespace + topic.name,
+                self._partitions or topic.partitions,
+                self._replicas,
+                topic_configs={"retention.ms": "-1", "min.insync.replicas": str(min(2, self._replicas))},
+            )
+            for topic in topics
+        ]
+        try:
+            await admin.start()
+            answer = await admin.create_topics(wanted)
+            for _, code, *_ in answer.topic_errors:
+                if code and for_code(code) is not TopicAlreadyExistsError:
+                    raise for_code(code)
+        except KafkaError as error:
+            raise Unavailable(f"Kafka: {error}") from error
+        finally:
+            await admin.close()
+
+
+class KafkaPublisher:
+    """An idempotent producer that is thrown away when it does not answer."""
+
+    def __init__(self, connection: Connection, patience: float = 20.0) -> None:
+        """`patience`: seconds to wait for the acknowledgement of one call."""
+        self._connection = connection
+        self._patience = patience
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                producer = await self._started()
+                acknowledged = [
+                    await producer.send(
+                        self._connection.namespace + event.topic,
+                        event.value,
+                        event.key.encode(),
+                        headers=event.headers(),
+                    )
+                    for event in events
+                ]
+                await asyncio.gather(*acknowledged)
+        except (TimeoutError, KafkaError, OSError) as error:
+            await self.stop()
+            raise Unavailable(f"Kafka did not acknowledge: {error!r}") from error
+
+    async def stop(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _end(producer)
+
+    async def _started(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    **self._connection.options(), enable_idempotence=True, acks="all", max_batch_size=256 * 1024
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    await _end(producer)
+                    raise
+                self._producer = producer
+            return self._producer
+
+
+class KafkaFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped base
+    """A member of a consumer group that reads from the earliest event."""
+
+    def __init__(self, connection: Connection, group: str, topics: Sequence[str]) -> None:
+        self._connection = connection
+        self._namespace = connection.namespace
+        self._group = group
+        self._topics = [connection.namespace + topic for topic in topics]
+        self._consumer: Any = None
+        self._revoked: Moved = _nothing
+        self._assigned: Moved = _nothing
+
+    async def start(self, revoked: Moved, assigned: Moved) -> None:
+        self._revoked, self._assigned = revoked, assigned
+        self._consumer = self._new_consumer()  # one that failed to start cannot be started again
+        self._consumer.subscribe(topics=self._topics, listener=self)
+        try:
+            await self._consumer.start()
+        except (KafkaError, OSError) as error:
+            await self.stop()
+            raise Unavailable(f"Kafka: {error!r}") from error
+
+    def _new_consumer(self) -> AIOKafkaConsumer:
+        connection = self._connection
+        return AIOKafkaConsumer(
+            **connection.options(),
+            group_id=connection.namespace + self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=int(connection.session_timeout * 1000),
+            rebalance_timeout_ms=int(max(60.0, 2 * connection.session_timeout) * 1000),
+            heartbeat_interval_ms=int(connection.heartbeat_interval * 1000),
+            max_partition_fetch_bytes=512 * 1024,
+            fetch_max_wait_ms=100,
+            metadata_max_age_ms=30_000,
+        )
+
+    def assignment(self) -> frozenset[Partition]:
+        return frozenset(map(self._ours, self._consumer.assignment())) if self._consumer else frozenset()
+
+    async def poll(self, partitions: Iterable[Partition], patience: float) -> Mapping[Partition, Sequence[Record]]:
+        fetched = await self._consumer.getmany(*map(self._theirs, partitions), timeout_ms=int(patience * 1000))
+        return {self._ours(place): self._records(self._ours(place), found) for place, found in fetched.items()}
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        try:
+            async with asyncio.timeout(COMMIT_PATIENCE):
+                await self._consumer.commit({self._theirs(place): next for place, next in offsets.items()})
+        except (CommitFailedError, IllegalStateError):
+            telemetry.CONSUMER_COMMIT_FAILURES.labels(self._group).inc()
+            return False
+        except (TimeoutError, KafkaError) as error:
+            telemetry.CONSUMER_COMMIT_FAILURES.labels(self._group).inc()
+            log.warning("offsets not committed: %r", error)
+            return False
+        return True
+
+    async def behind(self) -> int:
+        consumer = self._consumer
+        places = list(consumer.assignment()) if consumer is not None else []
+        if not places:
+            return 0
+        try:
+            async with asyncio.timeout(COMMIT_PATIENCE):
+                ends, starts = await consumer.end_offsets(places), await consumer.beginning_offsets(places)
+                done = {place: await consumer.committed(place) for place in places}
+        except (TimeoutError, KafkaError) as error:
+            raise Unavailable(f"Kafka: {error!r}") from error
+        return sum(int(ends[place]) - int(done[place] or starts[place]) for place in places)
+
+    async def stop(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None and not await _bounded(consumer.stop(), "consumer"):
+            await _bounded(consumer._client.close(), "connection")  # or it would stay a member that never polls
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._told(self._revoked, revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        await self._told(self._assigned, assigned)
+
+    async def _told(self, moved: Moved, places: Iterable[TopicPartition]) -> None:
+        try:
+            await moved(frozenset(map(self._ours, places)))
+        except Exception:  # aiokafka would log and swallow it unseen by any metric
+            telemetry.CONSUMER_LISTENER_FAILURES.labels(self._group).inc()
+            log.exception("rebalance listener of %s failed", self._group)
+
+    def _ours(self, place: TopicPartition) -> Partition:
+        return Partition(place.topic.removeprefix(self._namespace), place.partition)
+
+    def _theirs(self, partition: Partition) -> TopicPartition:
+        return TopicPartition(self._namespace + partition.topic, partition.number)
+
+    def _records(self, partition: Partition, found: Iterable[Any]) -> list[Record]:
+        return [Record(partition, r.offset, r.timestamp / 1000, r.key, r.value, r.headers) for r in found]
+
+
+async def _nothing(_: frozenset[Partition]) -> None:
+    return
+
+
+async def _end(producer: Any) -> None:
+    """Stop it. One that cannot flush loses its sender: left alone it would go on trying for as long as we live."""
+    if not await _bounded(producer.stop(), "producer") and producer._sender is not None:
+        await _bounded(producer._sender.close(), "sender")
+        producer._message_accumulator.fail_all(KafkaError("the producer is given up"))
+        await _bounded(producer.client.close(), "connection")
+
+
+async def _bounded(stopping: Awaitable[None], what: str) -> bool:
+    try:
+        async with asyncio.timeout(STOP_PATIENCE):
+            await stopping
+    except (TimeoutError, KafkaError, OSError) as error:
+        log.warning("the Kafka %s did not stop in order: %r", what, error)
+        return False
+    return True

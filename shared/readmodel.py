@@ -1,0 +1,199 @@
+"""Read models are disposable: a new generation is built beside the live one from the earliest event, then swapped in.
+
+A generation is a number; it names the collections and the consumer group. The document `read_models/<name>` says
+which one is live; services look at it every second and follow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.consumer import MARKS, PARKED, Subscription, Worker
+from shared.errors import Refused, Unavailable
+from shared.kafka import Broker
+from shared.store import Collection, Store, UnitOfWork
+from shared.store.collection import T
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One build of a read model: `collection` is where this build keeps what another keeps elsewhere."""
+
+    number: int
+    _known: dict[str, Collection[Any]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __call__(self, collection: Collection[T]) -> Collection[T]:
+        """The collection as this generation names it."""
+        known = self._known.get(collection.name)
+        if known is None:
+            known = self._known[collection.name] = collection.renamed(f"{collection.name}_g{self.number}")
+        return known
+
+    def group(self, name: str) -> str:
+        """The consumer group that feeds this generation."""
+        return f"{name}.g{self.number}"
+
+
+@dataclass(frozen=True)
+class ReadModel:
+    """What a read model consists of, and the subscription that feeds a generation of it."""
+
+    name: str
+    collections: tuple[Collection[Any], ...]
+    subscribe: Callable[[Generation], Subscription]
+
+
+@dataclass
+class Live:
+    """Which generation of a read model readers see, which one they saw before, and the newest one ever begun."""
+
+    id: str
+    number: int = 1
+    former: int = 0
+    begun: int = 1
+
+
+LIVE = Collection("read_models", Live)
+
+
+class Projector:
+    """Keeps the live generation of one read model fed, and tells readers which one it is."""
+
+    def __init__(self, store: Store, broker: Broker, model: ReadModel, feeding: bool, every: float = 1.0) -> None:
+        """`feeding`: run the worker too (a process that only answers requests does not)."""
+        self._store = store
+        self._broker = broker
+        self._model = model
+        self._feeding = feeding
+        self._every = every
+        self._stopping = asyncio.Event()
+        self.generation = Generation(1)
+        self.worker: Worker | None = None
+
+    async def prepare(self) -> None:
+        """Find the live generation and create what it needs."""
+        live = await self._store.get(LIVE, self._model.name)
+        if live is not None and live.number != self.generation.number:
+            self.generation = Generation(live.number)
+        await create(self._store, self._model, self.generation)
+
+    async def run(self) -> None:
+        """Until `stop`: feed the live generation; change over when another one is live."""
+        while not self._stopping.is_set():
+            await self.prepare()
+            if self._feeding:
+                await self._feed()
+            else:
+                await self._watch()
+
+    def stop(self) -> None:
+        """Let `run` end after started batches."""
+        self._stopping.set()
+        if self.worker is not None:
+            self.worker.stop()
+
+    async def _feed(self) -> None:
+        self.worker = Worker(self._store, self._broker, self._model.subscribe(self.generation))
+        running = asyncio.create_task(self.worker.run())
+        watching = asyncio.create_task(self._watch())
+        await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
+        self.worker.stop()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await running
+
+    async def _watch(self) -> None:
+        """Returns when another generation is live, or at the end."""
+        while not self._stopping.is_set():
+            try:
+                async with asyncio.timeout(self._every):
+                    await self._stopping.wait()
+            except TimeoutError:
+                pass
+            try:
+                live = await self._store.get(LIVE, self._model.name)
+            except Unavailable:
+                continue
+            if live is not None and live.number != self.generation.number:
+                return
+
+
+async def create(store: Store, model: ReadModel, generation: Generation) -> None:
+    """The generation's collections and indexes; may be repeated."""
+    for collection in map(generation, model.collections):
+        await store.driver.ensure_indexes(collection.name, collection.indexes)
+
+
+async def rebuild(store: Store, broker: Broker, model: ReadModel, patience: float = 3600.0) -> Generation:
+    """Build the next generation from the earliest event, make it live, and drop those before the last one.
+
+    A number is never used twice: the broker would let a second try go on where the first one gave up.
+    Returns the new generation. Raises Refused (`rebuild-running`) while another rebuild holds the lease, and
+    TimeoutError when it has not caught up within `patience` seconds; the live one is untouched then.
+    """
+    holder = uuid.uuid4().hex
+    if not await store.driver.lease(f"rebuild-{model.name}", holder, patience):
+        raise Refused("rebuild-running", model=model.name)
+    try:
+        live = await store.run(lambda uow: _begin(uow, model.name))
+        for number in {live.former, *range(live.number + 1, live.begun)}:
+            await _drop(store, model, Generation(number))
+        fresh = Generation(live.begun)
+        await create(store, model, fresh)
+        async with asyncio.timeout(patience):
+            await _catch_up(Worker(store, broker, model.subscribe(fresh)))
+        await store.run(lambda uow: _switch(uow, model.name, fresh.number))
+        return fresh
+    finally:
+        await store.driver.release(f"rebuild-{model.name}", holder)
+
+
+async def _catch_up(worker: Worker) -> None:
+    running = asyncio.create_task(worker.run())
+    try:
+        while not await _has_caught_up(worker):
+            await asyncio.wait({running}, timeout=0.2)
+            if running.done() or worker.broken:
+                raise RuntimeError(f"the rebuild stopped: {worker.broken}")
+    finally:
+        worker.stop()
+        await running
+
+
+async def _has_caught_up(worker: Worker) -> bool:
+    try:
+        return worker.assigned and worker.broken is None and await worker.behind() == 0
+    except Unavailable:
+        return False
+
+
+async def _begin(uow: UnitOfWork, name: str) -> Live:
+    live = await uow.find(LIVE, name)
+    if live is None:
+        live = Live(name)
+        uow.insert(LIVE, live)
+    live.begun = max(live.begun, live.number) + 1
+    uow.save(LIVE, live)
+    return live
+
+
+async def _switch(uow: UnitOfWork, name: str, number: int) -> None:
+    live = await uow.get(LIVE, name)
+    live.former, live.number = live.number, number
+    uow.save(LIVE, live)
+
+
+async def _drop(store: Store, model: ReadModel, generation: Generation) -> None:
+    for collection in map(generation, model.collections):
+        await store.driver.drop(collection.name)
+    group = model.subscribe(generation).group
+    await store.driver.delete(MARKS.name, {"_id": {"$regex": f"^{re.escape(group)}\\|"}})
+    await store.driver.delete(PARKED.name, {"group": group})

@@ -1,0 +1,320 @@
+"""What runs a service: one process, one role, an orderly end.
+
+`api` answers requests, `worker` reacts to events and deadlines, `all` does both (small machines). Every role
+publishes what it commits and answers `/livez`, `/readyz` and `/metrics`. On SIGTERM: not ready any more, requests
+finished, started batches finished and committed, outbox flushed, connections closed; within 45 s, each step bounded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI, Request
+from starlette.routing import Mount
+
+from shared import telemetry
+from shared.auth import KeySet, Verifier
+from shared.clock import Clock, SystemClock
+from shared.consumer import MARKS, PARKED, Subscription, Worker
+from shared.contracts import TOPICS, Topic
+from shared.deadlines import Deadline, Timekeeper
+from shared.errors import Unavailable
+from shared.http import Limits, Probe, Router, create_app
+from shared.kafka import Broker, Connection, KafkaBroker
+from shared.messages import Messages
+from shared.outbox import Relay
+from shared.readmodel import LIVE, Generation, Projector, ReadModel, rebuild
+from shared.settings import Misconfigured, Settings
+from shared.store import Collection, Store
+from shared.store.mongo import MongoDriver
+
+log = logging.getLogger(__name__)
+
+Role = Literal["api", "worker", "all"]
+
+STUCK = 60.0
+"""Seconds without a turn of a poll loop after which the process asks to be restarted."""
+FINISH_REQUESTS = 10
+FINISH_BATCHES = 20.0
+FINISH_RELAY = 10.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a service is made of; its `app.py` builds exactly one."""
+
+    name: str
+    routers: Sequence[Router] = ()
+    collections: Sequence[Collection[Any]] = ()
+    subscriptions: Sequence[Subscription] = ()
+    read_models: Sequence[ReadModel] = ()
+    deadlines: Sequence[Deadline] = ()
+    settings: type[Settings] = Settings
+    messages: Sequence[Path] = ()
+    prepare: Callable[[Runtime], Awaitable[object]] | None = None
+    """Called once the store is there; what it returns is the runtime's `own`."""
+    mounts: Sequence[Mount] = ()
+    """Folders of static files."""
+
+    def topics(self) -> list[Topic]:
+        """The topics this service writes or reads, the dead letters of its groups included.
+
+        Read ones too: whoever comes first creates them, so that services may start in any order.
+        """
+        subscriptions = [*self.subscriptions, *(model.subscribe(Generation(1)) for model in self.read_models)]
+        read = {name for subscription in subscriptions for name in subscription.topics}
+        dead = [
+            Topic(f"{subscription.group}.dlq", owner=self.name, aggregate="as in the source", internal=True)
+            for subscription in subscriptions
+        ]
+        return [topic for topic in TOPICS.values() if topic.owner == self.name or topic.name in read] + dead
+
+
+@dataclass
+class Runtime:
+    """The running parts of a service, for its routes and its composition root."""
+
+    service: Service
+    settings: Settings
+    clock: Clock
+    store: Store
+    broker: Broker
+    own: Any = None
+    projectors: dict[str, Projector] = field(default_factory=dict)
+
+    def generation(self, model: str) -> Generation:
+        """The live generation of a read model."""
+        return self.projectors[model].generation
+
+
+def runtime_of(request: Request) -> Runtime:
+    """The runtime behind a request. Raises Unavailable until the service has started."""
+    runtime: Runtime | None = getattr(request.app.state, "runtime", None)
+    if runtime is None:
+        raise Unavailable("the service is starting")
+    return runtime
+
+
+def connect(service: Service, settings: Settings) -> Runtime:
+    """The parts of a service, connected but not started."""
+    clock = settings.clock()
+    driver = MongoDriver(settings.mongodb_uri, f"{settings.namespace}{service.name}", settings.store_driver)
+    collections = [*service.collections, MARKS, PARKED, LIVE]
+    connection = Connection(
+        settings.kafka_bootstrap_servers,
+        settings.namespace,
+        session_timeout=settings.kafka_session_timeout,
+    )
+    broker = KafkaBroker(connection, settings.kafka_partitions, settings.kafka_replicas)
+    return Runtime(service, settings, clock, Store(driver, clock, collections), broker)
+
+
+def application(
+    runtime: Runtime, *, serves: bool = True, live: Probe | None = None, ready: Probe | None = None
+) -> FastAPI:
+    """The service's HTTP application; without `serves` only its probes and metrics."""
+    service, settings = runtime.service, runtime.settings
+    return create_app(
+        service.name,
+        service.routers if serves else (),
+        verifier=Verifier(KeySet(settings.auth_jwks), settings.auth_issuer, settings.auth_audience, SystemClock()),
+        messages=Messages.load(*service.messages),
+        limits=Limits(trusted_proxies=settings.networks()),
+        state={"store": runtime.store},
+        live=live or _well,
+        ready=ready or _well,
+        mounts=service.mounts if serves else (),
+    )
+
+
+async def _well() -> dict[str, bool]:
+    return {}
+
+
+class Process:
+    """One running process of a service."""
+
+    def __init__(self, runtime: Runtime, role: Role) -> None:
+        self._runtime = runtime
+        self._role = role
+        self._stopping = asyncio.Event()
+        self._started = False
+        service, store, broker = runtime.service, runtime.store, runtime.broker
+        works = role in {"worker", "all"}
+        self._relay = Relay(store, broker.publisher())
+        self._workers = [Worker(store, broker, each) for each in service.subscriptions if works]
+        self._timekeepers = [Timekeeper(store, each) for each in service.deadlines if works]
+        projectors = {model.name: Projector(store, broker, model, works) for model in service.read_models}
+        runtime.projectors = projectors
+        self._stops = [each.stop for each in self._workers]
+        self._stops += [each.stop for each in self._timekeepers]
+        self._stops += [each.stop for each in projectors.values()]
+
+    async def run(self) -> int:
+        """Until SIGTERM, SIGINT or the first part that fails; the exit code."""
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self._stopping.set)
+        server = _Server(self._http_config())
+        serving = asyncio.create_task(server.serve())
+        parts: list[asyncio.Task[Any]] = [serving, asyncio.create_task(telemetry.watch_event_loop())]
+        failed = await self._until_stopped(asyncio.create_task(self._start()), parts)
+        if not failed:
+            parts += self._start_parts()
+            failed = await self._until_stopped(None, parts)
+        await self._finish(server, serving, parts)
+        return 1 if failed else 0
+
+    async def _start(self) -> None:
+        """Wait for the servers, create what is missing, let the service prepare itself."""
+        while True:
+            try:
+                await self._runtime.store.ensure_indexes()
+                await self._runtime.broker.ensure_topics(self._runtime.service.topics())
+                for projector in self._runtime.projectors.values():
+                    await projector.prepare()
+                if self._runtime.service.prepare is not None:
+                    self._runtime.own = await self._runtime.service.prepare(self._runtime)
+            except Unavailable as error:
+                log.warning("waiting for the servers: %s", error)
+                await asyncio.sleep(0.5)
+            else:
+                self._app.state.runtime = self._runtime
+                self._started = True
+                return
+
+    def _start_parts(self) -> list[asyncio.Task[Any]]:
+        runs: list[Coroutine[Any, Any, None]] = [self._relay.run()]
+        runs += [worker.run() for worker in self._workers]
+        runs += [timekeeper.run() for timekeeper in self._timekeepers]
+        runs += [projector.run() for projector in self._runtime.projectors.values()]
+        return [asyncio.create_task(run) for run in runs]
+
+    async def _until_stopped(self, first: asyncio.Task[None] | None, parts: Sequence[asyncio.Task[Any]]) -> bool:
+        """Until told to stop, a part ends (True: it should not), or `first` is done."""
+        told = asyncio.create_task(self._stopping.wait())
+        waited = {told, *parts, *([first] if first else [])}
+        done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if told in done:
+            if first:
+                first.cancel()
+            return False
+        told.cancel()
+        if first in done and first is not None and first.exception() is None:
+            return self._stopping.is_set()
+        for task in done:
+            log.critical("a part of the service ended: %r", task, exc_info=task.exception())
+        return True
+
+    async def _finish(
+        self, server: uvicorn.Server, serving: asyncio.Task[None], parts: Sequence[asyncio.Task[Any]]
+    ) -> None:
+        self._stopping.set()
+        server.should_exit = True
+        await _within(FINISH_REQUESTS + 2.0, [serving])
+        for stop in self._stops:
+            stop()
+        others = [part for part in parts if part is not serving]
+        relay = others[1:2]
+        await _within(FINISH_BATCHES, others[2:])
+        await self._runtime.store.drain()
+        self._relay.stop()
+        await _within(FINISH_RELAY, relay)
+        for part in others:
+            part.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        with contextlib.suppress(Unavailable):
+            await self._runtime.store.close()
+
+    async def _ready(self) -> dict[str, bool]:
+        parts = {"started": self._started, "staying": not self._stopping.is_set()}
+        return parts | {worker.subscription.group: worker.ready() for worker in self._all_workers()}
+
+    async def _live(self) -> dict[str, bool]:
+        now = time.monotonic()
+        return {worker.subscription.group: now - worker.progress < STUCK for worker in self._all_workers()}
+
+    def _all_workers(self) -> list[Worker]:
+        feeding = [each.worker for each in self._runtime.projectors.values() if each.worker is not None]
+        return [*self._workers, *feeding]
+
+    def _http_config(self) -> uvicorn.Config:
+        settings = self._runtime.settings
+        serves = self._role in {"api", "all"}
+        self._app = application(self._runtime, serves=serves, live=self._live, ready=self._ready)
+        return uvicorn.Config(
+            self._app,
+            host=settings.http_host,
+            port=settings.http_port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=FINISH_REQUESTS,
+            limit_concurrency=2000,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            lifespan="off",
+        )
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handlers: the process decides the order of the end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _within(seconds: float, tasks: Sequence[asyncio.Task[Any]]) -> None:
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=seconds)
+        for task in late:
+            log.error("not finished in time: %r", task)
+
+
+def main(service: Service) -> None:
+    """The command line of a service: `api | worker | all | rebuild MODEL`."""
+    parser = argparse.ArgumentParser(prog=f"python -m services.{service.name}")
+    roles = parser.add_subparsers(dest="role", required=True)
+    for role in ("api", "worker", "all"):
+        roles.add_parser(role)
+    if service.read_models:
+        models = roles.add_parser("rebuild", help="build a read model anew beside the live one and swap it in")
+        models.add_argument("model", choices=[model.name for model in service.read_models])
+    options = parser.parse_args()
+    try:
+        settings = service.settings.read()
+    except Misconfigured as error:
+        sys.exit(str(error))
+    telemetry.configure_logging(service.name, options.role, settings.log_level)
+    if options.role == "rebuild":
+        uvloop.run(_rebuild(service, settings, options.model))
+    else:
+        sys.exit(uvloop.run(_run(service, settings, options.role)))
+
+
+async def _run(service: Service, settings: Settings, role: Role) -> int:
+    return await Process(connect(service, settings), role).run()
+
+
+async def _rebuild(service: Service, settings: Settings, name: str) -> None:
+    runtime = connect(service, settings)
+    model = next(model for model in service.read_models if model.name == name)
+    try:
+        await runtime.store.ensure_indexes()
+        generation = await rebuild(runtime.store, runtime.broker, model)
+        log.info("read model %s is rebuilt; generation %d is live", name, generation.number)
+    finally:
+        await runtime.store.close()

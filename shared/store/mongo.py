@@ -1,0 +1,290 @@
+"""The store's driver on a MongoDB replica set, through motor or PyMongo Async.
+
+Motor reached its end of life in May 2026 and its successor ships in the same dependency; both speak nearly the
+same interface, so one class serves both and `_Dialect` holds what differs (docs/decisions/0003).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC
+from decimal import Decimal
+from typing import Any, Literal
+
+# How many threads motor may use; it reads the variable when imported and would otherwise count the node's cores.
+os.environ.setdefault("MOTOR_MAX_WORKERS", "32")
+
+import gridfs
+from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
+from bson.decimal128 import Decimal128
+from gridfs.errors import FileExists, NoFile
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorGridFSBucket
+from pymongo import AsyncMongoClient, DeleteOne, InsertOne, ReplaceOne, ReturnDocument
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from shared.errors import Conflict, Duplicate, NotFound, Unavailable
+from shared.store.collection import Document, Filter, Index
+from shared.store.driver import Sort
+from shared.store.unit import Change, Write
+
+MAJORITY = WriteConcern("majority", j=True)
+LOSABLE = WriteConcern(1)
+DUPLICATE_KEY = 11000
+NAMESPACE_EXISTS = 48
+
+
+class _DecimalCodec(TypeCodec):
+    python_type = Decimal
+    bson_type = Decimal128
+
+    def transform_python(self, value: Decimal) -> Decimal128:
+        return Decimal128(value)
+
+    def transform_bson(self, value: Decimal128) -> Decimal:
+        return value.to_decimal()
+
+
+CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC, type_registry=TypeRegistry([_DecimalCodec()]))
+
+
+@dataclass(frozen=True)
+class _Dialect:
+    """What motor and PyMongo Async do differently."""
+
+    client: Callable[..., Any]
+    bucket: Callable[..., Any]
+    session: Callable[[Any], Awaitable[Any]]
+    cursor: Callable[[Any], Awaitable[Any]]
+    close: Callable[[Any], Awaitable[None]]
+
+
+async def _motor_session(client: Any) -> Any:
+    return await client.start_session()
+
+
+async def _pymongo_session(client: Any) -> Any:
+    return client.start_session()
+
+
+async def _as_is(value: Any) -> Any:
+    return value
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
+
+
+async def _motor_close(client: Any) -> None:
+    client.close()
+
+
+async def _pymongo_close(client: Any) -> None:
+    await client.close()
+
+
+DIALECTS = {
+    "motor": _Dialect(AsyncIOMotorClient, AsyncIOMotorGridFSBucket, _motor_session, _as_is, _motor_close),
+    "pymongo": _Dialect(AsyncMongoClient, gridfs.AsyncGridFSBucket, _pymongo_session, _awaited, _pymongo_close),
+}
+
+
+class MongoDriver:
+    """One database of a replica set or sharded cluster, MongoDB 6 or newer."""
+
+    def __init__(
+        self,
+        uri: str,
+        database: str,
+        dialect: Literal["motor", "pymongo"] = "motor",
+        patience: float = 5.0,
+    ) -> None:
+        """`patience`: seconds to look for a primary before a call raises Unavailable."""
+        self._dialect = DIALECTS[dialect]
+        self._client = self._dialect.client(
+            uri,
+            serverSelectionTimeoutMS=int(patience * 1000),
+            connectTimeoutMS=int(patience * 1000),
+            socketTimeoutMS=30_000,
+            maxPoolSize=24,
+            appname="chuangwen",
+        )
+        self._database = self._client.get_database(
+            database, codec_options=CODEC, read_concern=ReadConcern("majority"), write_concern=MAJORITY
+        )
+
+    async def transact(self, writes: Sequence[Write]) -> None:
+        plan: dict[str, list[Write]] = defaultdict(list)
+        for write in writes:
+            plan[write.collection].append(write)
+
+        async def apply(session: Any) -> None:
+            for name, its_writes in plan.items():
+                await self._apply(name, its_writes, session)
+
+        with _told_apart():
+            async with await self._dialect.session(self._client) as session:
+                await session.with_transaction(apply, read_concern=ReadConcern("snapshot"), write_concern=MAJORITY)
+
+    async def _apply(self, name: str, writes: list[Write], session: Any) -> None:
+        collection = self._database[name]
+        if all(write.change is Change.INSERT for write in writes):
+            await collection.insert_many([write.document for write in writes], session=session)
+            return
+        outcome = await collection.bulk_write([_operation(write) for write in writes], session=session)
+        done = outcome.inserted_count + outcome.matched_count + outcome.upserted_count + outcome.deleted_count
+        if done != len(writes):
+            raise Conflict(f"a document in {name} is not the one that was read")
+
+    async def find(
+        self,
+        collection: str,
+        filter: Filter,
+        sort: Sort = (),
+        limit: int = 0,
+        skip: int = 0,
+        fields: Sequence[str] | None = None,
+    ) -> list[Document]:
+        with _told_apart():
+            wanted = None if fields is None else ["_id", *fields]
+            cursor = self._database[collection].find(filter, wanted, skip=skip, limit=limit, sort=list(sort) or None)
+            found: list[Document] = await cursor.to_list(None)
+            return found
+
+    async def count(self, collection: str, filter: Filter) -> int:
+        with _told_apart():
+            counted: int = await self._database[collection].count_documents(filter)
+            return counted
+
+    async def aggregate(self, collection: str, pipeline: Sequence[Document]) -> list[Document]:
+        with _told_apart():
+            cursor = await self._dialect.cursor(self._database[collection].aggregate(list(pipeline)))
+            found: list[Document] = await cursor.to_list(None)
+            return found
+
+    async def delete(self, collection: str, filter: Filter) -> int:
+        with _told_apart():
+            losable = self._database[collection].with_options(write_concern=LOSABLE)
+            deleted: int = (await losable.delete_many(filter)).deleted_count
+            return deleted
+
+    async def lease(self, name: str, holder: str, seconds: float) -> bool:
+        free = {"$or": [{"$eq": [{"$ifNull": ["$holder", holder]}, holder]}, {"$lt": ["$until", "$$NOW"]}]}
+        until = {"$add": ["$$NOW", int(seconds * 1000)]}
+        taken = {
+            "holder": {"$cond": [free, holder, "$holder"]},
+            "until": {"$cond": [free, until, "$until"]},
+        }
+        try:
+            with _told_apart():
+                lease = await self._database["leases"].find_one_and_update(
+                    {"_id": name}, [{"$set": taken}], upsert=True, return_document=ReturnDocument.AFTER
+                )
+        except Duplicate:
+            return False
+        return bool(lease["holder"] == holder)
+
+    async def release(self, name: str, holder: str) -> None:
+        await self.delete("leases", {"_id": name, "holder": holder})
+
+    async def ensure_indexes(self, collection: str, indexes: Sequence[Index]) -> None:
+        with _told_apart():
+            try:
+                await self._database.create_collection(collection)
+            except PyMongoError as error:
+                if getattr(error, "code", None) != NAMESPACE_EXISTS and "already exists" not in str(error):
+                    raise
+            for index in indexes:
+                await self._database[collection].create_index(list(index.keys), **_index_options(index))
+
+    async def drop(self, collection: str) -> None:
+        with _told_apart():
+            await self._database.drop_collection(collection)
+
+    async def upload(self, id: str, content: bytes, metadata: Document) -> None:
+        with _told_apart():
+            if await self._database["fs.files"].find_one({"_id": id}, {"_id": 1}):
+                return
+            try:
+                await self._bucket().upload_from_stream_with_id(id, id, content, metadata=metadata)
+            except FileExists:
+                if not await self._database["fs.files"].find_one({"_id": id}, {"_id": 1}):
+                    raise Unavailable(f"the file {id} is half there: somebody else is at it, or gave up") from None
+
+    async def download(self, id: str) -> AsyncIterator[bytes]:
+        with _told_apart():
+            try:
+                stream = await self._bucket().open_download_stream(id)
+            except NoFile:
+                raise NotFound("file-not-found", id=id) from None
+            while piece := await stream.readchunk():
+                yield piece
+
+    async def discard(self, id: str) -> None:
+        with _told_apart():
+            try:
+                await self._bucket().delete(id)
+            except NoFile:
+                return
+
+    async def server_info(self) -> dict[str, Any]:
+        with _told_apart():
+            info: dict[str, Any] = await self._client.server_info()
+            return info
+
+    async def close(self) -> None:
+        await self._dialect.close(self._client)
+
+    def _bucket(self) -> Any:
+        return self._dialect.bucket(self._database)
+
+
+def _operation(write: Write) -> InsertOne[Document] | ReplaceOne[Document] | DeleteOne:
+    if write.change is Change.DELETE:
+        return DeleteOne({"_id": write.id, "v": write.expected})
+    assert write.document is not None, "every write but a deletion carries a document"  # noqa: S101
+    if write.change is Change.INSERT:
+        return InsertOne(write.document)
+    if write.change is Change.PUT:
+        return ReplaceOne({"_id": write.id}, write.document, upsert=True)
+    return ReplaceOne({"_id": write.id, "v": write.expected}, write.document)
+
+
+def _index_options(index: Index) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": index.name, "unique": index.unique}
+    if index.expire_after_seconds is not None:
+        told["expireAfterSeconds"] = index.expire_after_seconds
+    if index.partial is not None:
+        told["partialFilterExpression"] = index.partial
+    return told
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """The driver's exceptions as ours: duplicate, conflict, unreachable; anything else is a bug and stays."""
+    try:
+        yield
+    except DuplicateKeyError as error:
+        raise Duplicate(str(error)) from error
+    except BulkWriteError as error:
+        if any(fault["code"] == DUPLICATE_KEY for fault in error.details["writeErrors"]):
+            raise Duplicate(str(error.details["writeErrors"][0].get("errmsg", ""))) from error
+        raise
+    except OperationFailure as error:
+        if error.has_error_label("TransientTransactionError"):
+            raise Conflict(str(error)) from error
+        if error.timeout or error.code in _PASSING or error.has_error_label("RetryableWriteError"):
+            raise Unavailable(str(error)) from error
+        raise
+    except (PyMongoError, asyncio.IncompleteReadError, ConnectionError) as error:
+        raise Unavailable(str(error)) from error
+
+
+_PASSING = frozenset({6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 64, 50, 112, 251, 134})
+"""Server codes that pass by themselves: unreachable host, shutdown, stepdown, time limits, write concern not met."""

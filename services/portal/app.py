@@ -1,0 +1,32 @@
+"""The portal put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.routing import Mount
+
+from services.portal import api, pages
+from services.portal.handlers import BOARD
+from services.portal.portal import Portal
+from services.portal.rendering import STATIC, Assets
+from services.portal.repo import HANDED
+from services.portal.settings import Settings
+from shared.service import Runtime, Service
+
+
+async def prepare(runtime: Runtime) -> Portal:
+    """Read the district's data, the templates and the texts. Raises OSError, ValueError, KeyError."""
+    return Portal(runtime)
+
+
+SERVICE = Service(
+    name="portal",
+    routers=[api.router, pages.router],
+    collections=[HANDED],
+    read_models=[BOARD],
+    settings=Settings,
+    messages=[Path(__file__).with_name("messages.json")],
+    prepare=prepare,
+    mounts=[Mount("/static", Assets(directory=STATIC), name="static")],
+)

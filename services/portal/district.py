@@ -1,0 +1,175 @@
+"""The district's names and its map, read from the folder that the office edits. What is decided there is not ours."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from shared.geo import Grid, Point
+from shared.messages import Language
+
+MAP_WIDTH = 400.0
+MARGIN = 4.0
+
+
+class Name(BaseModel):
+    """What users read."""
+
+    zh: str
+    en: str
+
+    def text(self, language: Language) -> str:
+        return self.zh if language == "zh" else self.en or self.zh
+
+
+class Named(BaseModel):
+    """Anything with a code and a name; `group` is what it is listed under."""
+
+    code: str
+    name: Name
+    group: str = ""
+    parent: str | None = None
+
+
+class Category(Named):
+    """A kind of problem that can be reported. Of one that is not `public` no page may tell the exact place."""
+
+    guidance: Name
+    photo_required: bool
+    public: bool
+
+
+class _DistrictFile(BaseModel):
+    name: Name
+    communities: list[Named]
+
+
+class _UnitsFile(BaseModel):
+    groups: list[Named]
+    units: list[Named]
+
+
+class _CategoriesFile(BaseModel):
+    groups: list[Named]
+    categories: list[Category]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A community on the map: an SVG path, where its label goes, and a spot (degrees) that surely lies in it."""
+
+    code: str
+    path: str
+    label: tuple[float, float]
+    inside: Point
+
+
+@dataclass(frozen=True)
+class Map:
+    """The communities drawn to scale, north up; `west` and `north` are degrees, scales are units per degree."""
+
+    shapes: Sequence[Shape]
+    west: float
+    north: float
+    scale_x: float
+    scale_y: float
+    width: float
+    height: float
+
+    @classmethod
+    def of(cls, collection: Mapping[str, Any]) -> Map:
+        """The map of a GeoJSON FeatureCollection (WGS-84). Raises DomainError for what is none, and ValueError."""
+        grid = Grid.from_geojson(collection)
+        areas = {each["properties"]["code"]: list(_rings(each["geometry"])) for each in collection["features"]}
+        spots = [spot for rings in areas.values() for ring in rings for spot in ring]
+        west, east = min(x for x, _ in spots), max(x for x, _ in spots)
+        south, north = min(y for _, y in spots), max(y for _, y in spots)
+        scale_x = (MAP_WIDTH - 2 * MARGIN) / (east - west)
+        scale_y = scale_x / math.cos(math.radians((south + north) / 2))
+        blank = cls((), west, north, scale_x, scale_y, MAP_WIDTH, round((north - south) * scale_y + 2 * MARGIN, 1))
+        shapes = [blank._drawn(code, rings, grid) for code, rings in areas.items()]
+        return cls(shapes, west, north, scale_x, scale_y, MAP_WIDTH, blank.height)
+
+    def at(self, longitude: float, latitude: float) -> tuple[float, float]:
+        """Where a spot lies on the drawing."""
+        x, y = (longitude - self.west) * self.scale_x, (self.north - latitude) * self.scale_y
+        return round(x + MARGIN, 1), round(y + MARGIN, 1)
+
+    def spot_in(self, code: str) -> Point | None:
+        """A spot in the community, for a report that names nothing closer."""
+        return next((shape.inside for shape in self.shapes if shape.code == code), None)
+
+    def _drawn(self, code: str, rings: Sequence[Sequence[tuple[float, float]]], grid: Grid) -> Shape:
+        lines = (" L".join("{} {}".format(*self.at(*spot)) for spot in ring) for ring in rings)
+        inside = _spot_inside(code, rings, grid)
+        label = self.at(inside.longitude, inside.latitude)
+        return Shape(code, " ".join(f"M{line} Z" for line in lines), label, inside)
+
+
+@dataclass(frozen=True)
+class District:
+    """Names by code, in the order of the files. Immutable; load it once per process."""
+
+    name: Name
+    communities: Mapping[str, Named]
+    units: Mapping[str, Named]
+    unit_groups: Mapping[str, Named]
+    categories: Mapping[str, Category]
+    category_groups: Mapping[str, Named]
+    map: Map
+
+    @classmethod
+    def load(cls, folder: Path) -> District:
+        """Raises OSError, ValueError, KeyError."""
+        district = _DistrictFile.model_validate_json((folder / "district.json").read_bytes())
+        units = _UnitsFile.model_validate_json((folder / "units.json").read_bytes())
+        categories = _CategoriesFile.model_validate_json((folder / "categories.json").read_bytes())
+        return cls(
+            name=district.name,
+            communities={each.code: each for each in district.communities},
+            units={each.code: each for each in units.units},
+            unit_groups={each.code: each for each in units.groups},
+            categories={each.code: each for each in categories.categories},
+            category_groups={each.code: each for each in categories.groups},
+            map=Map.of(json.loads((folder / "communities.geojson").read_bytes())),
+        )
+
+    def grouped(self) -> Iterator[tuple[Named, list[Category]]]:
+        """The categories by group, those without any left out."""
+        for group in self.category_groups.values():
+            if members := [each for each in self.categories.values() if each.group == group.code]:
+                yield group, members
+
+    def hides_place(self, category: str) -> bool:
+        """Whether pages tell no more than the community. Holds for a category nobody knows, too."""
+        return category not in self.categories or not self.categories[category].public
+
+
+def _rings(geometry: Mapping[str, Any]) -> Iterator[list[tuple[float, float]]]:
+    polygons = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+    for polygon in polygons:
+        for ring in polygon:
+            yield [(spot[0], spot[1]) for spot in ring]
+
+
+def _spot_inside(code: str, rings: Sequence[Sequence[tuple[float, float]]], grid: Grid) -> Point:
+    """The middle of the first ring's box, or the spot nearest to it that the grid finds in the community."""
+    xs, ys = [x for x, _ in rings[0]], [y for _, y in rings[0]]
+    steps = sorted(range(1, 32), key=lambda step: abs(step - 16))
+    for spread in range(1, len(steps) + 1):
+        for one in steps[:spread]:
+            for x, y in ((one, steps[spread - 1]), (steps[spread - 1], one)):
+                spot = Point(_between(xs, x), _between(ys, y))
+                if grid.locate(spot) == code:
+                    return spot
+    raise ValueError(f"no spot of the community {code} can be found")
+
+
+def _between(values: Sequence[float], step: int) -> float:
+    return round(min(values) + (max(values) - min(values)) * step / 32, 6)

@@ -1,0 +1,105 @@
+"""What the portal shows: a case with its history, a unit's standing, the rows of its ledger. No personal data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from shared.clock import CHINA
+from shared.contracts.reports import CaseState, Channel
+
+FULL_SCORE = Decimal(100)
+"""Of a unit that has lost nothing in a period (see shared.contracts.scoring.StandingChanged)."""
+
+
+@dataclass(frozen=True)
+class Happened:
+    """One line of a case's history; `kind` is the event's name without prefix and version (`case-overdue`)."""
+
+    kind: str
+    at: datetime
+    unit: str | None = None
+
+
+@dataclass
+class CaseView:
+    """A case as the public sees it. Times are UTC; `sequence` is the number of the newest event taken in."""
+
+    id: str
+    sequence: int
+    state: CaseState
+    channel: Channel
+    category: str
+    community: str
+    longitude: float
+    latitude: float
+    address: str
+    photos: tuple[str, ...]
+    unit: str | None
+    registered_at: datetime
+    due_at: datetime | None
+    closed_at: datetime | None
+    overdue_at: datetime | None
+    reworks: int
+    timeline: list[Happened] = field(default_factory=list)
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether a limit has run out and the unit has not replied yet."""
+        return self.due_at is not None and self.due_at < now
+
+
+@dataclass
+class StandingView:
+    """Where a unit stands in a period (`YYYY-MM`, Asia/Shanghai); the identity is `<unit>:<period>`."""
+
+    id: str
+    unit: str
+    period: str
+    points_lost: Decimal
+    score: Decimal
+    entries: int
+    head: str
+    changed_at: datetime
+
+
+@dataclass
+class EntryView:
+    """One row of a unit's deduction ledger; the identity is `<unit>:<number>`, zero-padded so that it sorts."""
+
+    id: str
+    unit: str
+    number: int
+    period: str
+    case: str
+    category: str
+    rule: str
+    rule_version: int
+    points: Decimal
+    basis: str
+    happened_at: datetime
+    posted_at: datetime
+    previous: str
+    hash: str
+
+
+def period_of(moment: datetime) -> str:
+    """The month a moment counts in, in Asia/Shanghai."""
+    return f"{moment.astimezone(CHINA):%Y-%m}"
+
+
+def months_until(period: str, count: int) -> list[str]:
+    """The period and those before it, newest first."""
+    last = int(period[:4]) * 12 + int(period[5:]) - 1
+    return [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in range(last, last - count, -1)]
+
+
+def ranked(scores: Mapping[str, Decimal]) -> Sequence[tuple[int, str]]:
+    """Units by score, best first; equal scores share a rank and the next one is left out (1, 2, 2, 4)."""
+    order = sorted(scores, key=lambda unit: (-scores[unit], unit))
+    ranks: list[tuple[int, str]] = []
+    for place, unit in enumerate(order, start=1):
+        tied = bool(ranks) and scores[ranks[-1][1]] == scores[unit]
+        ranks.append((ranks[-1][0] if tied else place, unit))
+    return ranks

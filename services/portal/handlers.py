@@ -1,0 +1,98 @@
+"""From the events of cases, standings and ledgers to what the pages show.
+
+Every event carries the whole public state, so a document is replaced, never patched; only the history of a case
+grows from event to event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import cast
+
+from services.portal.domain import CaseView, EntryView, Happened, StandingView
+from services.portal.repo import CASES, ENTRIES, STANDINGS
+from shared.consumer import Handler, Subscription
+from shared.contracts import EventModel, reports
+from shared.contracts.reports import CaseEvent, CaseOverdue
+from shared.contracts.scoring import EntryPosted, StandingChanged
+from shared.event import Event
+from shared.readmodel import Generation, ReadModel
+from shared.store import Collection, UnitOfWork
+
+CASE_EVENTS: tuple[type[CaseEvent], ...] = (
+    reports.CaseRegistered,
+    reports.CaseDispatched,
+    reports.CaseAcknowledged,
+    reports.CaseReplied,
+    reports.CaseVerified,
+    reports.CaseReworkOrdered,
+    reports.CaseClosed,
+    reports.CaseOverdue,
+)
+
+
+async def on_case(cases: Collection[CaseView], uow: UnitOfWork, event: Event) -> None:
+    """The case as the event tells it, with one more line of history."""
+    told = cast(CaseEvent, event.data).case
+    before = await uow.find(cases, told.case) if event.sequence > 1 else None
+    view = CaseView(
+        id=told.case,
+        sequence=event.sequence,
+        state=told.state,
+        channel=told.channel,
+        category=told.category,
+        community=told.place.community,
+        longitude=told.place.longitude,
+        latitude=told.place.latitude,
+        address=told.place.address,
+        photos=told.photos,
+        unit=told.unit,
+        registered_at=told.registered_at,
+        due_at=told.due_at,
+        closed_at=told.closed_at,
+        overdue_at=told.overdue_at,
+        reworks=told.reworks,
+        timeline=[*(before.timeline if before else ()), _line(event)],
+    )
+    uow.put(cases, view)
+
+
+def _line(event: Event) -> Happened:
+    case = cast(CaseEvent, event.data).case
+    # A limit runs out at a moment of its own; all else happens when it is written down.
+    lapsed = case.overdue_at if event.type == CaseOverdue.TYPE else None
+    return Happened(event.type.split(".")[-2], lapsed or event.time, case.unit)
+
+
+async def on_standing(standings: Collection[StandingView], uow: UnitOfWork, event: Event) -> None:
+    """The unit's standing in the period."""
+    told = cast(StandingChanged, event.data)
+    uow.put(standings, StandingView(id=f"{told.unit}:{told.period}", **dict(told)))
+
+
+async def on_entry(entries: Collection[EntryView], uow: UnitOfWork, event: Event) -> None:
+    """One more row of a unit's ledger."""
+    told = cast(EntryPosted, event.data)
+    uow.put(entries, EntryView(id=f"{told.unit}:{told.number:010d}", **dict(told)))
+
+
+def feed(generation: Generation) -> Subscription:
+    """What fills a generation of the board."""
+    cases = generation(CASES)
+
+    async def prefetch(uow: UnitOfWork, events: Sequence[Event]) -> None:
+        known = {event.subject for event in events if event.topic == CaseEvent.TOPIC and event.sequence > 1}
+        if known:
+            await uow.load(cases, known)
+
+    handlers: Mapping[type[EventModel], Handler] = {
+        **{model: partial(on_case, cases) for model in CASE_EVENTS},
+        StandingChanged: partial(on_standing, generation(STANDINGS)),
+        EntryPosted: partial(on_entry, generation(ENTRIES)),
+    }
+    topics = (CaseEvent.TOPIC, EntryPosted.TOPIC, StandingChanged.TOPIC)
+    return Subscription(generation.group("portal.board"), topics, handlers, prefetch, on_poison="skip")
+
+
+BOARD = ReadModel("board", (CASES, STANDINGS, ENTRIES), feed)

@@ -1,0 +1,43 @@
+"""Where the portal keeps what it shows, and which photos came with a report form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.portal.domain import CaseView, EntryView, StandingView
+from shared.store import Collection, Index
+
+NEWEST = (("registered_at", -1), ("_id", -1))
+
+CASES = Collection(
+    "cases",
+    CaseView,
+    [
+        Index(NEWEST),
+        Index((("unit", 1), *NEWEST)),
+        Index((("community", 1), *NEWEST)),
+        Index((("category", 1), *NEWEST)),
+        Index((("state", 1), *NEWEST)),
+        Index((("due_at", 1),), partial={"due_at": {"$type": "date"}}),
+        Index((("closed_at", 1),), partial={"closed_at": {"$type": "date"}}),
+    ],
+)
+STANDINGS = Collection("standings", StandingView, [Index((("period", 1),)), Index((("unit", 1), ("period", -1)))])
+ENTRIES = Collection("entries", EntryView, [Index((("unit", 1), ("number", -1))), Index((("case", 1),))])
+
+
+@dataclass
+class Handed:
+    """The photos that the first submission of a form brought; `id` is the form's key.
+
+    A double click or a reload brings the same pictures again. It must file the same report, word for word, to be
+    taken as the same one, so it names the photos of the first.
+    """
+
+    id: str
+    photos: tuple[str, ...]
+    at: datetime
+
+
+HANDED = Collection("handed", Handed, [Index((("at", 1),), expire_after_seconds=7 * 24 * 3600)])

@@ -1,0 +1,82 @@
+// Keeps the ranking up to date: server-sent events, and plain asking where they are refused or cut off.
+"use strict";
+(() => {
+  const table = document.querySelector("[data-live]");
+  if (!table || !window.EventSource) return;
+  const state = document.querySelector("[data-live-state]");
+  const language = document.documentElement.lang.slice(0, 2);
+  const { live: period, group, last } = table.dataset;
+  const body = table.tBodies[0];
+  const asking = `period=${encodeURIComponent(period)}`;
+  const CHINA = 8 * 3600 * 1000;  // no summer time
+
+  function shown(moment) {
+    return new Date(Date.parse(moment) + CHINA).toISOString().slice(5, 16).replace("T", " ");
+  }
+
+  function cell(tag, kind, content) {
+    const made = document.createElement(tag);
+    made.className = kind;
+    made.append(content);
+    return made;
+  }
+
+  function row(place, rank, medals) {
+    const made = document.createElement("tr");
+    made.dataset.unit = place.unit;
+    const medal = cell("span", medals && rank <= 3 ? `medal medal-${rank}` : "medal", String(rank));
+    const link = document.createElement("a");
+    link.href = `/units/${encodeURIComponent(place.unit)}?${asking}`;
+    link.textContent = place.name[language] || place.name.zh;
+    const heading = cell("th", "", link);
+    heading.scope = "row";
+    const changed = place.changed_at ? shown(place.changed_at) : "—";
+    made.append(
+      cell("td", "num rank", medal), heading, cell("td", "num score", place.score), cell("td", "num lost", place.points_lost),
+      cell("td", "num wide entries", String(place.entries)), cell("td", "wide changed", changed),
+    );
+    return made;
+  }
+
+  function show(ranking) {
+    const before = new Map([...body.rows].map((each) => [each.dataset.unit, each.querySelector(".score").textContent]));
+    let places = group ? ranking.standings.filter((place) => place.group === group) : ranking.standings;
+    const rankOf = (place) => (group ? place.group_rank : place.rank);
+    const medals = places.length > 3 && rankOf(places[3]) > 3;
+    if (Number(last)) places = places.slice(-Number(last)).reverse();
+    body.replaceChildren(...places.map((place) => {
+      const made = row(place, rankOf(place), medals);
+      if (before.has(place.unit) && before.get(place.unit) !== place.score) made.classList.add("moved");
+      return made;
+    }));
+  }
+
+  function tell(on) {
+    if (!state) return;
+    state.hidden = false;
+    state.classList.toggle("off", !on);
+    state.textContent = on ? state.dataset.on : state.dataset.off;
+  }
+
+  async function ask() {
+    try {
+      const answer = await fetch(`/api/ranking?${asking}`);
+      if (answer.ok) show(await answer.json());
+    } catch { /* the next try tells */ }
+  }
+
+  function follow() {
+    const source = new EventSource(`/ranking/events?${asking}`);
+    source.onopen = () => tell(true);
+    source.onmessage = (event) => show(JSON.parse(event.data));
+    source.onerror = () => {
+      tell(false);
+      if (source.readyState === EventSource.CLOSED) {
+        ask();
+        setTimeout(follow, 15000);
+      }
+    };
+  }
+
+  follow();
+})();

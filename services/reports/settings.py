@@ -1,0 +1,16 @@
+"""What the reports service is told by its environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from shared.settings import Settings as Shared
+
+
+class Settings(Shared):
+    """Those of every service, and its own."""
+
+    district: Path = Field(description="the folder of the district's data, like deploy/sample/hengyang")
+    reports_per_minute: float = Field(default=30, gt=0, description="cases one address without an account may file")

@@ -1,0 +1,100 @@
+"""A service without one of its protections, crashing once where that protection is needed: the negative controls.
+
+    python -m tests.chaos.sabotage marks-off scoring worker
+
+The parts are replaced in this process only; the product has no switch for any of this.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from unittest.mock import patch
+
+from shared.consumer import Inbox, Mark, Worker
+from shared.contracts.reports import CaseOverdue
+from shared.kafka import Record
+from shared.store import OUTBOX, Change, OutboxRow, Store, UnitOfWork, Write
+
+COMMITS_BEFORE_CRASH = 10
+
+
+def offsets_before_processing() -> None:
+    """Offsets are committed before the batch is processed: what a crash interrupts is never read again."""
+    apply = Worker._apply
+
+    async def commit_first(self: Worker, work: object, batch: Sequence[Record]) -> bool:
+        committed = await self._feed.commit({batch[-1].partition: batch[-1].offset + 1})
+        if committed and _is_about_overdue(batch):
+            crash_once()
+        return await apply(self, work, batch)  # type: ignore[arg-type]  # the private type is the caller's affair
+
+    patch.object(Worker, "_apply", commit_first).start()
+
+
+def outbox_outside_transaction() -> None:
+    """Outbox rows are written after the transaction of what they tell: a crash in between loses the events."""
+    commits = 0
+
+    async def commit(self: Store, uow: UnitOfWork) -> None:
+        nonlocal commits
+        if writes := uow.writes():
+            await self._commits.commit(writes)
+        if not uow.events:
+            return
+        commits += 1
+        if commits == COMMITS_BEFORE_CRASH:
+            crash_once()
+        documents = [(event.id, OutboxRow.document(event)) for event in uow.events]
+        await self._commits.commit([Write(OUTBOX.name, id, Change.INSERT, row, 0) for id, row in documents])
+        for listener in self._listeners:
+            listener(uow)
+
+    patch.object(Store, "commit", commit).start()
+
+
+def marks_off() -> None:
+    """No event counts as seen: what a crash has delivered again takes effect again."""
+    apply = Inbox.apply
+
+    async def apply_and_crash(self: Inbox, batch: Sequence[Record]) -> None:
+        await apply(self, batch)
+        if _is_about_overdue(batch):
+            crash_once()
+
+    patch.object(Mark, "seen", property(lambda _: 0)).start()
+    patch.object(Inbox, "apply", apply_and_crash).start()
+
+
+WEAKNESSES: dict[str, Callable[[], None]] = {
+    "offsets-before-processing": offsets_before_processing,
+    "outbox-outside-transaction": outbox_outside_transaction,
+    "marks-off": marks_off,
+}
+
+
+def crash_once() -> None:
+    """End this process as SIGKILL does, unless an earlier one of this place has already done so."""
+    crashed = Path(os.environ["SABOTAGE_CRASHED"])
+    if not crashed.exists():
+        crashed.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _is_about_overdue(batch: Sequence[Record]) -> bool:
+    return any(record.event().type == CaseOverdue.TYPE for record in batch)
+
+
+def main() -> None:
+    _, weakness, service, role = sys.argv
+    WEAKNESSES[weakness]()
+    sys.argv = [service, role]
+    runpy.run_module(f"services.{service}", run_name="__main__", alter_sys=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""The judge itself: quiet about a sound platform, and naming each thing that can be wrong with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from services.reports.domain import Case, Category, Name, Place, Routing, Why
+from services.scoring.domain import Ledger, Standing, standing_id
+from shared.clock import CHINA
+from shared.consumer import Mark, Subscription
+from shared.contracts import EventModel
+from shared.contracts.reports import CaseOverdue, Channel
+from shared.contracts.scoring import ChargeMade, EntryPosted
+from shared.event import Event
+from shared.workdays import WorkCalendar
+from tests.chaos.checker import Kind, judge
+from tests.chaos.clients import Deed, Outcome
+from tests.chaos.evidence import Evidence, Sent
+
+MORNING = datetime(2026, 3, 30, 9, tzinfo=CHINA)
+CATEGORY = Category("gas-facility", 1, Name("燃气", "Gas"), "g", "2 work-hours", "示例", Decimal(2), "ranqi")
+
+
+def sound() -> Evidence:
+    """One case that nobody answered, from its report to the standing of its unit."""
+    calendar, after = WorkCalendar(), MORNING + timedelta(days=9)
+    case, registered = Case.register(
+        id="20260330-A",
+        category=CATEGORY,
+        channel=Channel.CITIZEN,
+        place=Place(112.6, 26.9, "430476001007"),
+        routing=Routing("ranqi", Why.CATEGORY),
+        now=MORNING,
+        calendar=calendar,
+        text="案件 #0",
+    )
+    told = [*_sent(case.id, registered), *_sent(case.id, case.mark_overdue(after), first=2)]
+    charge = _charge(told[1].event)
+    ledger, standing = Ledger("ranqi"), Standing(standing_id("ranqi", "2026-03"), "ranqi", "2026-03")
+    entry = ledger.post(charge, after)
+    standing.count(entry)
+    posted = EntryPosted.model_validate(entry, from_attributes=True)
+    return Evidence(
+        deeds={(0, "submit"): Deed(0, "submit", Outcome.ACKED, case.id)},
+        cases=[case],
+        remembered=1,
+        records={
+            "reports.case": told,
+            "scoring.charge": _sent(f"{case.id}:ranqi", [charge]),
+            "scoring.entry": _sent("ranqi", [posted]),
+            "scoring.standing": _sent(standing.id, [standing.told()]),
+            "scoring.charges.dlq": [],
+        },
+        sequences={
+            ("reports.case", case.id): 2,
+            ("scoring.charge", f"{case.id}:ranqi"): 1,
+            ("scoring.entry", "ranqi"): 1,
+            ("scoring.standing", standing.id): 1,
+        },
+        entries=[entry],
+        ledgers=[ledger],
+        standings=[standing],
+        marks={f"scoring.charges|reports.case|{case.id}": Mark("", 2)},
+        subscriptions=[Subscription("scoring.charges", ("reports.case",), {})],
+    )
+
+
+def _sent(subject: str, models: tuple[EventModel, ...] | list[EventModel], first: int = 1) -> list[Sent]:
+    events = [Event.new(model, subject, first + number, MORNING) for number, model in enumerate(models)]
+    return [Sent(0, event.sequence, event) for event in events]
+
+
+def _charge(event: Event) -> ChargeMade:
+    assert isinstance(event.data, CaseOverdue)
+    case = event.data.case
+    assert case.unit is not None
+    assert case.overdue_at is not None
+    return ChargeMade(
+        unit=case.unit,
+        case=case.case,
+        category=case.category,
+        rule="case-overdue",
+        rule_version=1,
+        points=case.points,
+        basis=event.id,
+        happened_at=case.overdue_at,
+    )
+
+
+def test_a_sound_platform_is_not_accused() -> None:
+    assert judge(sound()) == []
+
+
+def test_an_event_sent_again_after_its_successor_is_no_harm() -> None:
+    evidence = sound()
+    first, second = evidence.records["reports.case"]
+    evidence.records = {**evidence.records, "reports.case": [first, second, replace(first, offset=9)]}
+
+    assert judge(evidence) == []
+
+
+def _lose_the_case(evidence: Evidence) -> None:
+    evidence.cases = []
+
+
+def _forget_who_asked(evidence: Evidence) -> None:
+    evidence.deeds = {}
+
+
+def _file_it_twice(evidence: Evidence) -> None:
+    evidence.cases = [*evidence.cases, replace(evidence.cases[0], id="20260330-B")]
+
+
+def _half_do_the_command(evidence: Evidence) -> None:
+    evidence.remembered = 0
+
+
+def _lose_an_event(evidence: Evidence) -> None:
+    evidence.records = {**evidence.records, "reports.case": evidence.records["reports.case"][:1]}
+
+
+def _swap_events(evidence: Evidence) -> None:
+    first, second = evidence.records["reports.case"]
+    evidence.records = {**evidence.records, "reports.case": [replace(second, offset=1), replace(first, offset=2)]}
+
+
+def _charge_twice(evidence: Evidence) -> None:
+    (charge,) = evidence.records["scoring.charge"]
+    again = Sent(0, 2, replace(charge.event, sequence=2))
+    evidence.records = {**evidence.records, "scoring.charge": [charge, again]}
+
+
+def _never_post(evidence: Evidence) -> None:
+    evidence.entries = []
+
+
+def _edit_the_ledger(evidence: Evidence) -> None:
+    evidence.entries = [replace(evidence.entries[0], category="noise")]
+
+
+def _edit_the_standing(evidence: Evidence) -> None:
+    evidence.standings = [replace(evidence.standings[0], points_lost=Decimal(1))]
+
+
+def _skip_an_event(evidence: Evidence) -> None:
+    evidence.marks = {}
+
+
+def _never_rest(evidence: Evidence) -> None:
+    evidence.pending = ["reports: 1 outbox rows"]
+
+
+def _show_nothing(evidence: Evidence) -> None:
+    evidence.views = {"20260330-A": {}}
+
+
+@pytest.mark.parametrize(
+    ("harm", "kind"),
+    [
+        (_lose_the_case, Kind.LOST),
+        (_forget_who_asked, Kind.PHANTOM),
+        (_file_it_twice, Kind.DOUBLED),
+        (_half_do_the_command, Kind.LOST),
+        (_lose_an_event, Kind.LOST),
+        (_swap_events, Kind.ORDER),
+        (_charge_twice, Kind.DOUBLED),
+        (_never_post, Kind.LOST),
+        (_edit_the_ledger, Kind.LEDGER),
+        (_edit_the_standing, Kind.STANDINGS),
+        (_skip_an_event, Kind.LOST),
+        (_never_rest, Kind.PENDING),
+        (_show_nothing, Kind.VIEW),
+    ],
+)
+def test_each_harm_is_named(harm: Callable[[Evidence], None], kind: Kind) -> None:
+    evidence = sound()
+
+    harm(evidence)
+
+    assert kind in {finding.kind for finding in judge(evidence)}

@@ -1,0 +1,107 @@
+"""The whole loop through the public interfaces: a report becomes a case, a lost point, a moved ranking."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from services.scoring.domain import find_flaw
+from shared.contracts.scoring import EntryPosted
+from tests.platform import Platform
+from tests.waiting import eventually
+
+REPORT = {"category": "exposed-rubbish", "longitude": 112.6, "latitude": 26.885, "text": "垃圾桶满了没人清 🗑️"}
+DAYS_AHEAD = 20
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=10) as client:
+        yield client
+
+
+async def filed(http: httpx.AsyncClient, platform: Platform, **change: object) -> dict[str, Any]:
+    answer = await http.post(f"{platform.url('reports')}/cases", json={**REPORT, **change})
+    assert answer.status_code == 201, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def let_days_pass(platform: Platform, days: int) -> None:
+    """The district's clock jumps ahead for all processes; it never goes back."""
+    setting = platform.folder / "clock.json"
+    before = json.loads(setting.read_text()) if setting.exists() else {"real": 0.0, "shown": 0.0, "speed": 1.0}
+    now = time.time()
+    shown = before["shown"] + (now - before["real"]) * before["speed"] + days * 86_400
+    fresh = setting.with_suffix(".new")
+    fresh.write_text(json.dumps({"real": now, "shown": shown, "speed": 1.0}))
+    fresh.replace(setting)
+
+
+async def test_a_report_travels_to_the_portal(http: httpx.AsyncClient, platform: Platform) -> None:
+    told = await filed(http, platform)
+
+    async def shown() -> dict[str, Any] | None:
+        answer = await http.get(f"{platform.url('portal')}/api/cases/{told['case']}")
+        return answer.json() if answer.status_code == 200 else None
+
+    assert await eventually(shown)
+    page = await http.get(f"{platform.url('portal')}/cases/{told['case']}")
+    assert page.status_code == 200
+    assert told["case"] in page.text
+    assert "垃圾桶满了" not in page.text
+
+
+async def test_a_case_handled_in_time_is_closed_for_everybody(http: httpx.AsyncClient, platform: Platform) -> None:
+    told = await filed(http, platform)
+    officer = platform.token("officer", unit=told["unit"])
+    for step, body, caller in (
+        ("acknowledge", None, officer),
+        ("reply", {"text": "已清运"}, officer),
+        ("verify", {"passed": True}, platform.token("verifier")),
+        ("close", None, platform.token("office")),
+    ):
+        address = f"{platform.url('reports')}/cases/{told['case']}/{step}"
+        answer = await http.post(address, json=body, headers=caller)
+        assert answer.status_code == 200, answer.text
+
+    async def closed() -> bool:
+        page = await http.get(f"{platform.url('portal')}/cases/{told['case']}")
+        return "已销号" in page.text
+
+    assert await eventually(closed)
+
+
+async def test_an_overdue_case_costs_its_unit_points_that_anybody_can_recompute(
+    http: httpx.AsyncClient, platform: Platform
+) -> None:
+    told = await filed(http, platform)
+    due = told["due_at"]
+    let_days_pass(platform, DAYS_AHEAD)
+
+    async def entry() -> dict[str, Any] | None:
+        ledger = (await http.get(f"{platform.url('scoring')}/units/{told['unit']}/ledger?limit=500")).json()
+        rows = [row for row in ledger["entries"] if row["case"] == told["case"]]
+        return ledger if rows else None
+
+    ledger = await eventually(entry)
+    rows = [EntryPosted.model_validate(row) for row in ledger["entries"]]
+    assert find_flaw(told["unit"], rows, ledger["head"]) is None
+    [mine] = [row for row in rows if row.case == told["case"]]
+    assert mine.happened_at.isoformat().startswith(due[:19])
+
+    period = mine.period
+    lost = sum((row.points for row in rows if row.period == period), Decimal(0))
+
+    async def ranked() -> dict[str, Any] | None:
+        ranking = (await http.get(f"{platform.url('portal')}/api/ranking", params={"period": period})).json()
+        return next((row for row in ranking["standings"] if Decimal(row["points_lost"]) == lost), None)
+
+    standing = await eventually(ranked)
+    assert Decimal(standing["score"]) == max(Decimal(0), 100 - lost)

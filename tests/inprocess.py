@@ -1,0 +1,62 @@
+"""A service's HTTP application inside the test's own process, on the real database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from deploy.local import issuer
+from deploy.local.issuer import Issuer
+from shared.clock import FixedClock
+from shared.service import Runtime, Service, application, connect
+from tests.platform import DISTRICT
+
+
+@dataclass
+class Inside:
+    """The application's client, its runtime, and a clock that stands still."""
+
+    http: httpx.AsyncClient
+    runtime: Runtime
+    clock: FixedClock
+    issuer: Issuer
+
+    def token(self, *roles: str, unit: str | None = None) -> dict[str, str]:
+        """The headers of a caller with these roles."""
+        return {"Authorization": f"Bearer {self.issuer.token('-'.join(roles), roles, unit)}"}
+
+
+@asynccontextmanager
+async def inside(
+    service: Service, clock: FixedClock, folder: Path, mongodb_uri: str, namespace: str, **settings: object
+) -> AsyncIterator[Inside]:
+    """The service prepared on its own database, without workers."""
+    tokens = Issuer(folder)
+    told = {
+        "namespace": namespace,
+        "mongodb_uri": mongodb_uri,
+        "kafka_bootstrap_servers": "127.0.0.1:1",
+        "http_port": 0,
+        "auth_jwks": str(tokens.jwks),
+        "auth_issuer": issuer.NAME,
+        "auth_audience": issuer.AUDIENCE,
+        "district": DISTRICT,
+        **settings,
+    }
+    runtime = connect(service, service.settings.model_validate(told))
+    runtime.clock = runtime.store.clock = clock
+    await runtime.store.ensure_indexes()
+    if service.prepare is not None:
+        runtime.own = await service.prepare(runtime)
+    app = application(runtime)
+    app.state.runtime = runtime
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://reports") as http:
+            yield Inside(http, runtime, clock, tokens)
+    finally:
+        await runtime.store.close()

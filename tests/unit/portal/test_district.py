@@ -1,0 +1,59 @@
+"""The district's names and its map."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from services.portal.district import MAP_WIDTH, MARGIN, District, Map
+from shared.geo import Grid
+from tests.platform import DISTRICT
+
+CRESCENT = [[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0], [0.0, 9.0], [9.0, 9.0], [9.0, 1.0], [0.0, 1.0]]
+
+
+@pytest.fixture(scope="module")
+def district() -> District:
+    return District.load(DISTRICT)
+
+
+def test_every_community_has_a_name_and_a_place_on_the_map(district: District) -> None:
+    assert {shape.code for shape in district.map.shapes} == set(district.communities)
+
+
+def test_the_spot_that_stands_for_a_community_lies_in_it(district: District) -> None:
+    grid = Grid.from_geojson(json.loads((DISTRICT / "communities.geojson").read_bytes()))
+    for code in district.communities:
+        inside = district.map.spot_in(code)
+        assert inside is not None
+        assert grid.locate(inside) == code
+
+
+def test_also_where_the_middle_of_a_community_is_somewhere_else() -> None:
+    geometry = {"type": "Polygon", "coordinates": [[*CRESCENT, CRESCENT[0]]]}
+    area = {"type": "Feature", "properties": {"code": "crescent"}, "geometry": geometry}
+    collection = {"type": "FeatureCollection", "features": [area]}
+    inside = Map.of(collection).spot_in("crescent")
+    assert inside is not None
+    assert Grid.from_geojson(collection).locate(inside) == "crescent"
+
+
+def test_north_is_up_and_the_drawing_fits(district: District) -> None:
+    drawing = district.map
+    assert drawing.at(drawing.west, drawing.north) == (MARGIN, MARGIN)
+    for shape in district.map.shapes:
+        x, y = drawing.at(shape.inside.longitude, shape.inside.latitude)
+        assert 0 < x < MAP_WIDTH
+        assert 0 < y < drawing.height
+
+
+def test_places_of_cases_that_are_not_public_are_hidden(district: District) -> None:
+    assert district.hides_place("noise")
+    assert district.hides_place("a category of tomorrow")
+    assert not district.hides_place("exposed-rubbish")
+
+
+def test_every_category_is_in_the_form_once(district: District) -> None:
+    offered = [category.code for _, members in district.grouped() for category in members]
+    assert sorted(offered) == sorted(district.categories)

@@ -1,0 +1,137 @@
+"""The ranking as a stream: one look at the database for all who follow it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from decimal import Decimal
+
+import pytest
+
+from services.portal.district import Name
+from services.portal.live import MOST_PERIODS, Live, Message
+from services.portal.views import Place, Ranking
+from shared.errors import Unavailable
+from tests.waiting import eventually
+
+
+class Board:
+    """A ranking whose only score the test sets, and that counts how often it is read."""
+
+    def __init__(self) -> None:
+        self.score = 100
+        self.reads = 0
+        self.broken = False
+
+    async def read(self, period: str) -> Ranking:
+        self.reads += 1
+        if self.broken:
+            raise Unavailable("no database")
+        place = Place(
+            rank=1,
+            group_rank=1,
+            unit="huanwei",
+            name=Name(zh="环卫", en="Sanitation"),
+            group="services",
+            score=Decimal(self.score),
+            points_lost=Decimal(100 - self.score),
+            entries=0,
+            changed_at=None,
+        )
+        return Ranking(period=period, standings=[place])
+
+
+@pytest.fixture
+def board() -> Board:
+    return Board()
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    async def look() -> bool:
+        return fact()
+
+    assert await eventually(look)
+
+
+def score_of(message: Message) -> Decimal:
+    return Ranking.model_validate_json(message.json).standings[0].score
+
+
+async def test_a_follower_hears_the_ranking_now_and_after_each_change(board: Board) -> None:
+    live = Live(board.read, clients=5, every=60)
+    with live.following("2026-11") as follower:
+        messages = follower.messages(None)
+        assert score_of(await anext(messages)) == 100
+        board.score = 90
+        live.stir()
+        assert score_of(await anext(messages)) == 90
+
+
+async def test_without_a_word_from_this_process_changes_are_found_by_looking(board: Board) -> None:
+    live = Live(board.read, clients=5, every=0.01)
+    with live.following("2026-11") as follower:
+        messages = follower.messages(None)
+        await anext(messages)
+        board.score = 80
+        assert score_of(await anext(messages)) == 80
+
+
+async def test_who_comes_back_gets_nothing_twice_and_misses_nothing(board: Board) -> None:
+    live = Live(board.read, clients=5, every=0.01)
+    with live.following("2026-11") as follower:
+        first = await anext(follower.messages(None))
+    with live.following("2026-11") as follower:
+        again = asyncio.ensure_future(anext(follower.messages(first.id)))
+        reads = board.reads
+        await until(lambda: board.reads > reads + 1)
+        assert not again.done()
+        board.score = 70
+        assert score_of(await again) == 70
+
+
+async def test_all_followers_of_a_period_share_one_look(board: Board) -> None:
+    live = Live(board.read, clients=50, every=60)
+    with ExitStack() as stack:
+        streams = [stack.enter_context(live.following("2026-11")).messages(None) for _ in range(50)]
+        told = [await anext(stream) for stream in streams]
+    assert board.reads == 1
+    assert len({message.id for message in told}) == 1
+
+
+async def test_one_more_than_there_is_room_for_is_refused_until_somebody_leaves(board: Board) -> None:
+    live = Live(board.read, clients=1, every=60)
+    with live.following("2026-11"), pytest.raises(Unavailable), live.following("2026-11"):
+        pass
+    with live.following("2026-11") as follower:
+        assert score_of(await anext(follower.messages(None))) == 100
+
+
+async def test_there_is_an_end_to_periods(board: Board) -> None:
+    live = Live(board.read, clients=100, every=60)
+    with ExitStack() as stack:
+        for month in range(MOST_PERIODS):
+            stack.enter_context(live.following(f"2026-{month + 1:02d}"))
+        with pytest.raises(Unavailable):
+            stack.enter_context(live.following("2027-01"))
+
+
+async def test_a_database_that_is_away_is_waited_for(board: Board) -> None:
+    board.broken = True
+    live = Live(board.read, clients=5, every=0.01)
+    with live.following("2026-11") as follower:
+        first = asyncio.ensure_future(anext(follower.messages(None)))
+        await until(lambda: board.reads > 1)
+        board.broken = False
+        assert score_of(await first) == 100
+
+
+async def test_nobody_looks_when_nobody_follows(board: Board) -> None:
+    live = Live(board.read, clients=5, every=0.01)
+    before = asyncio.all_tasks()
+    with live.following("2026-11") as follower:
+        await anext(follower.messages(None))
+        watching = asyncio.all_tasks() - before
+        assert watching
+    await asyncio.wait(watching)
+    assert all(task.cancelled() for task in watching)

@@ -1,0 +1,121 @@
+"""From events to what the pages show."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from services.portal.domain import CaseView
+from services.portal.handlers import BOARD, CASE_EVENTS, feed
+from services.portal.repo import CASES, ENTRIES, STANDINGS
+from shared.clock import FixedClock
+from shared.contracts import PUBLISHED
+from shared.contracts.reports import CaseAcknowledged, CaseOverdue, CaseRegistered, CaseReplied, CaseState
+from shared.event import Event
+from shared.readmodel import Generation
+from shared.store import Store
+from shared.testing.memory_store import MemoryDriver
+from tests.unit.portal.events import CASE, NOON, case_event, entry_event, standing_event
+
+FIRST = Generation(1)
+LIFE = [
+    case_event(1, CaseRegistered),
+    case_event(2, CaseOverdue, at=NOON + timedelta(hours=5), overdue_at=NOON + timedelta(hours=4)),
+    case_event(3, CaseAcknowledged, at=NOON + timedelta(hours=6), state=CaseState.ACKNOWLEDGED),
+    case_event(4, CaseReplied, at=NOON + timedelta(hours=7), state=CaseState.REPLIED, due_at=None),
+]
+
+
+def a_store() -> Store:
+    clock = FixedClock(NOON)
+    return Store(MemoryDriver(clock), clock)
+
+
+async def told(store: Store, *batches: list[Event], generation: Generation = FIRST) -> None:
+    """The batches as a worker hands them over."""
+    subscription = feed(generation)
+    for batch in batches:
+        uow = store.unit()
+        assert subscription.prefetch is not None
+        await subscription.prefetch(uow, batch)
+        for event in batch:
+            await subscription.handlers[type(event.data)](uow, event)
+        await store.commit(uow)
+
+
+async def shown(store: Store) -> CaseView:
+    view = await store.get(FIRST(CASES), CASE)
+    assert view is not None
+    return view
+
+
+async def test_a_case_is_shown_as_its_last_event_tells_it() -> None:
+    store = a_store()
+    await told(store, LIFE)
+    view = await shown(store)
+    assert (view.sequence, view.state, view.due_at) == (4, CaseState.REPLIED, None)
+    assert (view.community, view.address, view.unit) == ("430476001007", "祥光社区北门", "huanwei")
+
+
+async def test_each_event_adds_a_line_of_history_and_a_limit_runs_out_at_its_own_moment() -> None:
+    store = a_store()
+    await told(store, LIFE)
+    view = await shown(store)
+    assert [line.kind for line in view.timeline] == [
+        "case-registered",
+        "case-overdue",
+        "case-acknowledged",
+        "case-replied",
+    ]
+    assert view.timeline[1].at == NOON + timedelta(hours=4)
+    assert view.timeline[2].at == NOON + timedelta(hours=6)
+
+
+async def test_how_events_are_batched_makes_no_difference() -> None:
+    one, other = a_store(), a_store()
+    await told(one, LIFE)
+    await told(other, *([event] for event in LIFE))
+    assert await shown(one) == await shown(other)
+
+
+async def test_a_new_case_costs_no_read_before_it_is_written() -> None:
+    store = a_store()
+    uow = store.unit()
+    subscription = feed(FIRST)
+    assert subscription.prefetch is not None
+    await subscription.prefetch(uow, [LIFE[0]])
+    assert not uow.writes()
+    await subscription.handlers[CaseRegistered](uow, LIFE[0])
+    [write] = uow.writes()
+    assert (write.collection, write.id) == ("cases_g1", CASE)
+
+
+async def test_standings_and_ledger_rows_are_kept_by_their_own_identity() -> None:
+    store = a_store()
+    await told(store, [standing_event("huanwei", "99.5"), standing_event("huanwei", "99", sequence=2)])
+    await told(store, [entry_event("huanwei", 1), entry_event("huanwei", 2)])
+    [standing] = await store.find(FIRST(STANDINGS), {})
+    assert (standing.id, standing.score, standing.points_lost) == ("huanwei:2026-11", Decimal(99), Decimal(1))
+    rows = await store.find(FIRST(ENTRIES), {}, [("_id", 1)])
+    assert [row.id for row in rows] == ["huanwei:0000000001", "huanwei:0000000002"]
+    assert rows[0].basis == f"reports.case/{CASE}/2"
+
+
+async def test_generations_do_not_touch_each_other() -> None:
+    store = a_store()
+    await told(store, LIFE)
+    await told(store, [LIFE[0]], generation=Generation(2))
+    assert (await shown(store)).sequence == 4
+    assert len(await store.find(Generation(2)(CASES), {})) == 1
+
+
+def test_every_public_event_of_the_topics_has_a_handler() -> None:
+    subscription = feed(FIRST)
+    heard = {model for model in PUBLISHED.values() if model.TOPIC in subscription.topics}
+    assert heard == set(subscription.handlers)
+    assert set(CASE_EVENTS) < heard
+
+
+def test_the_board_is_one_read_model_with_its_own_group() -> None:
+    assert BOARD.name == "board"
+    assert feed(Generation(7)).group == "portal.board.g7"

@@ -1,0 +1,56 @@
+"""Every text that a page may ask for is there in both languages, and every text is asked for."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from services.portal.forms import Report
+from services.portal.handlers import CASE_EVENTS
+from services.portal.rendering import ROOM
+from shared.contracts.reports import CaseState, Channel
+from tests.platform import DISTRICT
+
+TEXTS: dict[str, dict[str, str]] = json.loads((ROOM / "texts.json").read_text(encoding="utf-8"))
+TEMPLATES = sorted((ROOM / "templates").glob("*.html"))
+SOURCES = "\n".join(file.read_text(encoding="utf-8") for file in [*TEMPLATES, *sorted(ROOM.glob("*.py"))])
+RULES = json.loads((DISTRICT / "scoring-rules.json").read_text(encoding="utf-8"))["rules"]
+PUT_TOGETHER: dict[str, set[str]] = {
+    "state-": set(CaseState),
+    "channel-": set(Channel),
+    "step-": {"registered", "dispatched", "acknowledged", "replied", "verified", "closed"},
+    "kind-": {model.TYPE.split(".")[-2] for model in CASE_EVENTS},
+    "field-": {"category", "place", "address", "text", "photos", "name", "phone"},
+    "rule-": {rule["code"] for rule in RULES},
+}
+
+
+def asked_for() -> set[str]:
+    composed = {prefix + end for prefix, ends in PUT_TOGETHER.items() for end in ends}
+    return composed | {key for key in TEXTS if re.search(rf"""['"]{re.escape(key)}['"]""", SOURCES)}
+
+
+def test_every_text_is_there_and_in_use() -> None:
+    literal = set(re.findall(r"""\bt\('([a-z0-9-]+)'[,)]""", SOURCES)) | set(re.findall(r'"(fault-[a-z-]+)"', SOURCES))
+    assert literal - set(TEXTS) == set()
+    assert asked_for() == set(TEXTS)
+
+
+def test_every_text_speaks_both_languages() -> None:
+    assert [key for key, told in TEXTS.items() if set(told) != {"zh", "en"} or not all(told.values())] == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_no_template_has_words_of_its_own_or_anything_that_the_browser_would_refuse(template: Path) -> None:
+    source = template.read_text(encoding="utf-8")
+    words = re.sub(r"\{[%{#].*?[%}#]\}|<[^>]*>", "", source, flags=re.DOTALL)
+    assert re.findall(r"[一-鿿]{2,}", words) == []
+    assert re.findall(r"""\sstyle=|\son[a-z]+=|<script(?! src=)|<style|\|\s*safe""", source) == []
+
+
+def test_every_field_of_the_form_is_in_the_page() -> None:
+    page = (ROOM / "templates/report.html").read_text(encoding="utf-8")
+    assert [name for name in Report.__dataclass_fields__ if f'name="{name}"' not in page] == []

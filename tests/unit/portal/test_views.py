@@ -1,0 +1,131 @@
+"""Ranks, cursors, amounts and spans of time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from services.portal.district import District
+from services.portal.domain import CaseView, months_until, ranked
+from services.portal.handlers import feed
+from services.portal.rendering import Pages, _span
+from services.portal.views import Views, Wanted, plain
+from services.scoring.domain import ranked as ranked_by_scoring
+from shared.clock import FixedClock
+from shared.contracts.reports import CaseState
+from shared.readmodel import Generation
+from shared.store import Store
+from shared.testing.memory_store import MemoryDriver
+from tests.platform import DISTRICT
+from tests.unit.portal.events import NOON, case_event, standing_event
+
+FIRST = Generation(1)
+
+
+@pytest.fixture(scope="module")
+def district() -> District:
+    return District.load(DISTRICT)
+
+
+@pytest.fixture
+async def store() -> Store:
+    clock = FixedClock(NOON)
+    store = Store(MemoryDriver(clock), clock)
+    uow = store.unit()
+    events = [standing_event("huanwei", "97.50"), standing_event("chengguan", "99"), standing_event("jiaojing", "99")]
+    events += [standing_event("unheard-of", "98"), standing_event("huanwei", "50", period="2026-10")]
+    for number in range(7):
+        # Two at each moment: the identity decides among them.
+        at = NOON - timedelta(minutes=number // 2)
+        events.append(case_event(case=f"20261103-AAAAAAAAA{number}", registered_at=at))
+    events.append(case_event(case="20261103-LATE000000", unit="gongshui", due_at=NOON - timedelta(minutes=1)))
+    handlers = feed(FIRST).handlers
+    for event in events:
+        await handlers[type(event.data)](uow, event)
+    await store.commit(uow)
+    return store
+
+
+@pytest.fixture
+def views(store: Store, district: District) -> Views:
+    return Views(store, FIRST, district)
+
+
+async def test_units_without_deductions_are_ahead_and_equal_scores_share_a_rank(
+    views: Views, district: District
+) -> None:
+    places = {place.unit: place for place in (await views.ranking("2026-11")).standings}
+    assert len(places) == len(district.units) + 1
+    untouched = len(district.units) - 3
+    assert places["gongshui"].rank == 1
+    assert places["chengguan"].rank == places["jiaojing"].rank == untouched + 1
+    assert places["unheard-of"].rank == untouched + 3
+    assert places["huanwei"].rank == untouched + 4
+    assert (places["huanwei"].score, str(places["huanwei"].points_lost)) == (Decimal("97.5"), "2.5")
+
+
+async def test_units_are_also_ranked_within_their_group(views: Views, district: District) -> None:
+    places = [place for place in (await views.ranking("2026-11")).standings if place.group == "bureaus"]
+    bureaus = sum(1 for unit in district.units.values() if unit.group == "bureaus")
+    assert [place.group_rank for place in places[-2:]] == [bureaus - 1, bureaus - 1]
+    assert {place.unit for place in places[-2:]} == {"chengguan", "jiaojing"}
+
+
+def test_the_portal_ranks_as_scoring_does() -> None:
+    scores = {"b": Decimal(99), "a": Decimal(99), "c": Decimal(100), "d": Decimal("98.9")}
+    assert list(ranked(scores)) == list(ranked_by_scoring(scores)) == [(1, "c"), (2, "a"), (2, "b"), (4, "d")]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+async def test_pages_follow_each_other_without_gap_or_repetition(views: Views, limit: int) -> None:
+    found: list[CaseView] = []
+    after: str | None = ""
+    while after is not None:
+        page = await views.cases(Wanted(after=after), NOON, limit)
+        found += page.cases
+        after = page.next
+    assert len({case.id for case in found}) == len(found) == 8
+    order = [(case.registered_at, case.id) for case in found]
+    assert order == sorted(order, reverse=True)
+
+
+async def test_cases_are_found_by_what_they_are(views: Views) -> None:
+    async def count(**wanted: object) -> int:
+        return len((await views.cases(Wanted(**wanted), NOON)).cases)  # type: ignore[arg-type]  # as from an address
+
+    assert await count(unit="huanwei") == 7
+    assert await count(overdue=True) == 1
+    assert await count(state=CaseState.DISPATCHED, community="430476001007", category="exposed-rubbish") == 8
+    assert await count(state=CaseState.CLOSED) == 0
+
+
+@pytest.mark.parametrize("after", ["nonsense", "-", "99999999999999999999-x", "-1-x"])
+async def test_a_cursor_that_is_none_shows_the_first_page(views: Views, after: str) -> None:
+    assert len((await views.cases(Wanted(after=after), NOON)).cases) == 8
+
+
+async def test_the_district_in_three_numbers(views: Views) -> None:
+    figures = await views.figures(NOON)
+    assert (figures.today, figures.overdue, figures.closed) == (8, 1, 0)
+
+
+def test_months_run_backwards_over_new_year() -> None:
+    assert months_until("2027-02", 3) == ["2027-02", "2027-01", "2026-12"]
+
+
+@pytest.mark.parametrize(("amount", "told"), [("1.50", "1.5"), ("100", "100"), ("1E+2", "100"), ("0.00", "0")])
+def test_amounts_are_told_without_idle_zeros(amount: str, told: str) -> None:
+    assert str(plain(Decimal(amount))) == told
+
+
+def test_spans_of_time_name_their_two_largest_units(district: District) -> None:
+    texts = Pages(district, secure=False).texts
+
+    def text(key: str, **params: object) -> str:
+        return texts.text(key, "zh", params)
+
+    assert _span(text, timedelta(days=2, hours=3, minutes=59)) == "2 天 3 小时"
+    assert _span(text, timedelta(hours=1, minutes=5, seconds=59)) == "1 小时 5 分"
+    assert _span(text, -timedelta(seconds=30)) == "0 分钟"

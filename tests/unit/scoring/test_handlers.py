@@ -1,0 +1,138 @@
+"""From an overdue case to a charge, and from charges to the ledger and the standing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from services.scoring.app import SERVICE
+from services.scoring.commands import adopt
+from services.scoring.domain import Rule, RuleBook, find_flaw
+from services.scoring.handlers import on_charge, on_overdue
+from services.scoring.repo import CHARGES, CURRENT, ENTRIES, LEDGERS, RULE_BOOKS, STANDINGS
+from shared.clock import FixedClock
+from shared.contracts.reports import CaseOverdue, CaseSnapshot, CaseState, Channel, Place
+from shared.contracts.scoring import ChargeMade, EntryPosted, StandingChanged
+from shared.event import Event
+from shared.store import Store
+from shared.testing.memory_store import MemoryDriver
+
+NOON = datetime(2026, 11, 3, 4, 0, tzinfo=UTC)
+
+
+def a_store() -> Store:
+    clock = FixedClock(NOON)
+    return Store(MemoryDriver(clock), clock, SERVICE.collections)
+
+
+def overdue(unit: str | None = "huanwei", case: str = "20261103-ABCDEFGHJK", sequence: int = 2) -> Event:
+    snapshot = CaseSnapshot(
+        case=case,
+        state=CaseState.DISPATCHED,
+        channel=Channel.CITIZEN,
+        category="exposed-rubbish",
+        category_version=1,
+        place=Place(longitude=112.6, latitude=26.89, community="430476001007"),
+        unit=unit,
+        points=Decimal("0.5"),
+        registered_at=NOON - timedelta(hours=5),
+        overdue_at=NOON - timedelta(minutes=1),
+    )
+    return Event.new(CaseOverdue(case=snapshot), case, sequence, NOON)
+
+
+async def with_rules(*rules: Rule) -> Store:
+    store = a_store()
+    await store.run(lambda uow: adopt(uow, RuleBook(CURRENT, 1, list(rules))))
+    return store
+
+
+RULE = Rule("case-overdue", 3, "2026-01-01", CaseOverdue.TYPE, Decimal("1.5"))
+
+
+async def test_an_overdue_case_charges_its_unit_by_the_rule_in_force() -> None:
+    uow = (await with_rules(RULE)).unit()
+    await on_overdue(uow, overdue())
+    [event] = uow.events
+    assert (event.topic, event.key, event.subject) == ("scoring.charge", "huanwei", "20261103-ABCDEFGHJK:huanwei")
+    charge = event.data
+    assert isinstance(charge, ChargeMade)
+    assert (charge.points, charge.rule_version, charge.basis) == (
+        Decimal("0.75"),
+        3,
+        "reports.case/20261103-ABCDEFGHJK/2",
+    )
+    assert charge.happened_at == NOON - timedelta(minutes=1)
+
+
+async def test_a_case_overdue_again_is_charged_again_as_the_next_event_of_the_same_aggregate() -> None:
+    store = await with_rules(RULE)
+    for sequence in (2, 5):
+        uow = store.unit()
+        await on_overdue(uow, overdue(sequence=sequence))
+        assert [event.sequence for event in uow.events] == [1 if sequence == 2 else 2]
+        await store.commit(uow)
+    charges = await store.get(CHARGES, "20261103-ABCDEFGHJK:huanwei")
+    assert charges is not None
+    assert charges.times == 2
+
+
+async def test_nobody_is_charged_without_a_unit_or_a_rule() -> None:
+    uow = (await with_rules(RULE)).unit()
+    await on_overdue(uow, overdue(unit=None))
+    assert uow.events == []
+    uow = (await with_rules()).unit()
+    await on_overdue(uow, overdue())
+    assert uow.events == []
+
+
+async def test_only_a_newer_edition_of_the_rules_is_adopted() -> None:
+    store = await with_rules(RULE)
+    await store.run(lambda uow: adopt(uow, RuleBook(CURRENT, 1, [])))
+    await store.run(lambda uow: adopt(uow, RuleBook(CURRENT, 0, [])))
+    kept = await store.get(RULE_BOOKS, CURRENT)
+    assert kept is not None
+    assert kept.rules == [RULE]
+    await store.run(lambda uow: adopt(uow, RuleBook(CURRENT, 2, [])))
+    replaced = await store.get(RULE_BOOKS, CURRENT)
+    assert replaced is not None
+    assert replaced.rules == []
+
+
+async def test_charges_become_chained_entries_and_one_standing() -> None:
+    store = await with_rules(RULE)
+    uow = store.unit()
+    for number in range(1, 4):
+        await on_overdue(uow, overdue(case=f"c{number}"))
+    charges = list(uow.events)
+    await store.commit(uow)
+    uow = store.unit()
+    for event in charges:
+        await on_charge(uow, event)
+    await store.commit(uow)
+
+    entries = await store.find(ENTRIES, {"unit": "huanwei"}, [("number", 1)])
+    ledger = await store.get(LEDGERS, "huanwei")
+    standing = await store.get(STANDINGS, "huanwei:2026-11")
+    assert ledger is not None
+    assert standing is not None
+    assert find_flaw("huanwei", entries, ledger.head) is None
+    assert (standing.points_lost, standing.score, standing.entries) == (Decimal("2.25"), Decimal("97.75"), 3)
+    told = [event.data for event in uow.events]
+    assert [data.number for data in told if isinstance(data, EntryPosted)] == [1, 2, 3]
+    [last] = [data for data in told if isinstance(data, StandingChanged)]
+    assert (last.entries, last.head) == (3, ledger.head)
+
+
+async def test_posting_takes_its_times_from_the_event_so_that_a_rebuild_gives_the_same_rows() -> None:
+    store = await with_rules(RULE)
+    uow = store.unit()
+    await on_overdue(uow, overdue())
+    [charge] = uow.events
+    hashes = []
+    for delay in (0, 3600):
+        clock = FixedClock(NOON + timedelta(seconds=delay))
+        again = Store(MemoryDriver(clock), clock).unit()
+        await on_charge(again, charge)
+        hashes.append([event.data.hash for event in again.events if isinstance(event.data, EntryPosted)])
+    assert hashes[0] == hashes[1]

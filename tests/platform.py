@@ -84,6 +84,7 @@ class Platform:
             "AUTH_ISSUER": issuer.NAME,
             "AUTH_AUDIENCE": issuer.AUDIENCE,
             "CLOCK_FILE": str(self.folder / "clock.json"),
+            "TRUSTED_PROXIES": "127.0.0.0/8",
             "DISTRICT": str(DISTRICT),
             "LOG_LEVEL": "warning",
             **{f"{service.upper()}_URL": self.url(service) for service in ("reports", "scoring", "portal")},

@@ -157,6 +157,7 @@ class Stack:
             "AUTH_ISSUER": issuer.NAME,
             "AUTH_AUDIENCE": issuer.AUDIENCE,
             "CLOCK_FILE": str(CLOCK),
+            "TRUSTED_PROXIES": "127.0.0.0/8",
             "DISTRICT": str(DISTRICT),
             **{f"{other.upper()}_URL": address for other, address in self.urls().items()},
         }

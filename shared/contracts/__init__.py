@@ -47,11 +47,10 @@ TOPICS: dict[str, Topic] = {
 # MODELS also takes up what tests define; this is what we promise to the outside.
 PUBLISHED: Mapping[str, type[EventModel]] = MappingProxyType(dict(MODELS))
 
-# Who listens: consumer group, `<service>.<purpose>` -> topics. It stands here because the document of all
-# listeners is generated where no service can be imported.
+# Who listens: consumer group, `<service>.<purpose>` -> topics; a generation of a read model adds `.g<number>`.
+# It stands here because the document of all listeners is generated where no service can be imported.
 SUBSCRIPTIONS: dict[str, tuple[str, ...]] = {
     "scoring.charges": ("reports.case",),
     "scoring.ledger": ("scoring.charge",),
-    "portal.cases": ("reports.case",),
-    "portal.standings": ("scoring.entry", "scoring.standing"),
+    "portal.board": ("reports.case", "scoring.entry", "scoring.standing"),
 }

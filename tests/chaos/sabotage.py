@@ -13,27 +13,28 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from shared.consumer import Inbox, Mark, Worker
 from shared.contracts.reports import CaseOverdue
-from shared.kafka import Record
+from shared.kafka import Partition, Record
 from shared.store import OUTBOX, Change, OutboxRow, Store, UnitOfWork, Write
 
 COMMITS_BEFORE_CRASH = 10
 
 
 def offsets_before_processing() -> None:
-    """Offsets are committed before the batch is processed: what a crash interrupts is never read again."""
-    apply = Worker._apply
+    """Offsets are committed before what was polled is processed: what a crash interrupts is never read again."""
+    work_together = Worker._work_together
 
-    async def commit_first(self: Worker, work: object, batch: Sequence[Record]) -> bool:
-        committed = await self._feed.commit({batch[-1].partition: batch[-1].offset + 1})
-        if committed and _is_about_overdue(batch):
+    async def commit_first(self: Worker, works: Any, left: dict[Partition, Sequence[Record]]) -> None:
+        committed = await self._feed.commit({place: records[-1].offset + 1 for place, records in left.items()})
+        if committed and any(map(_is_about_overdue, left.values())):
             crash_once()
-        return await apply(self, work, batch)  # type: ignore[arg-type]  # the private type is the caller's affair
+        await work_together(self, works, left)
 
-    patch.object(Worker, "_apply", commit_first).start()
+    patch.object(Worker, "_work_together", commit_first).start()
 
 
 def outbox_outside_transaction() -> None:

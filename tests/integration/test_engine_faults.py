@@ -23,11 +23,17 @@ IDS = tuple("abcdef")
 
 
 @pytest.fixture(scope="module")
-def mortal_kafka(servers: Servers) -> Iterator[Server]:
-    """A broker of this module's own, which each test may kill and brings back."""
+def own_broker(servers: Servers) -> Iterator[Server]:
+    """A broker of this module's own."""
     server = servers.new_kafka()
     yield server
     servers.end(server)
+
+
+@pytest.fixture
+def mortal_kafka(own_broker: Server) -> Server:
+    """The broker of this module, running, which a test may kill."""
+    return own_broker.start()
 
 
 async def test_a_broker_killed_while_events_are_published_loses_none(
@@ -40,14 +46,15 @@ async def test_a_broker_killed_while_events_are_published_loses_none(
             writing = asyncio.create_task(_grow_on(world.store, rounds=30))
             await eventually(lambda: world.store.find(VIEWS, {}))
             await asyncio.to_thread(mortal_kafka.kill)
-            await writing  # commands go on being answered while the broker is away
+            await writing
+            await _grow_on(world.store, rounds=3)  # commands go on being answered while the broker is away
             assert await world.store.count(OUTBOX, {}) > 0
             assert worker.broken is None
             await asyncio.to_thread(mortal_kafka.start)
-            await world.views_hold({id: list(range(1, 31)) for id in IDS})
+            await world.views_hold({id: list(range(1, 34)) for id in IDS})
             await world.nothing_pending()
-        found = await world.log(ITEMS_TOPIC.name, 180)
-        assert all(first_arrivals(found, id) == list(range(1, 31)) for id in IDS)
+        found = await world.log(ITEMS_TOPIC.name, 33 * len(IDS))
+        assert all(first_arrivals(found, id) == list(range(1, 34)) for id in IDS)
 
 
 async def _grow_on(store: Store, rounds: int) -> None:

@@ -59,7 +59,6 @@ format: $(READY) ## put the code into its form
 test: $(READY) ## all tests, on real servers
 	@$(RUN) deploy.local prepare
 	@$(RUN) pytest tests
-	@$(RUN) tests.chaos --seeds 3
 
 chaos: $(READY) ## crash servers and services under load and count what was lost; SEEDS=20
 	@$(RUN) tests.chaos --seeds $(SEEDS)

@@ -209,7 +209,7 @@ class EngineLife(RuleBasedStateMachine):
 
     @rule(member=MEMBERS, most=st.integers(1, 6), point=CRASHES)
     def consume_and_crash_at_the_commit(self, member: int, most: int, point: str) -> None:
-        batch = self.members[member].read(self.broker, most)
+        batch = [*self.members[member].held, *self.members[member].read(self.broker, most)]
         self._crash_at(point)
         with contextlib.suppress(Crash, ValueError):
             self.run(self.members[member].inbox.apply(batch))

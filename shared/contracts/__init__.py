@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from shared.contracts import reports, scoring
+from shared.contracts import inspections, reports, scoring
 from shared.contracts.event_model import MODELS, EventModel, EventPart, OpenEnum
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "EventPart",
     "OpenEnum",
     "Topic",
+    "inspections",
     "reports",
     "scoring",
 ]
@@ -37,6 +38,7 @@ class Topic:
 TOPICS: dict[str, Topic] = {
     topic.name: topic
     for topic in (
+        Topic("inspections.visit", owner="inspections", aggregate="a visit"),
         Topic("reports.case", owner="reports", aggregate="a case"),
         Topic("scoring.charge", owner="scoring", aggregate="a case and a unit; keyed by unit", internal=True),
         Topic("scoring.entry", owner="scoring", aggregate="a unit's ledger"),
@@ -50,6 +52,7 @@ PUBLISHED: Mapping[str, type[EventModel]] = MappingProxyType(dict(MODELS))
 # Who listens: consumer group, `<service>.<purpose>` -> topics; a generation of a read model adds `.g<number>`.
 # It stands here because the document of all listeners is generated where no service can be imported.
 SUBSCRIPTIONS: dict[str, tuple[str, ...]] = {
+    "reports.findings": ("inspections.visit",),
     "scoring.charges": ("reports.case",),
     "scoring.ledger": ("scoring.charge",),
     "portal.board": ("reports.case", "scoring.entry", "scoring.standing"),

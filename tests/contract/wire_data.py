@@ -63,5 +63,6 @@ STRATEGIES: dict[str, Callable[[Schema], st.SearchStrategy[Any]]] = {
     "object": _object,
     "array": lambda schema: st.lists(written_by(schema["items"]), max_size=3),
     "integer": lambda schema: st.integers(-(2**53), 2**53),
+    "boolean": lambda _: st.booleans(),
     "number": lambda schema: st.floats(schema.get("minimum"), schema.get("maximum"), allow_nan=False),
 }

@@ -123,14 +123,16 @@ def append(
     return replace(row, hash=_hash_of(row))
 
 
-def verify(rows: Iterable[AuditRow], head: str | None = None) -> Flaw | None:
+def verify(rows: Iterable[AuditRow], head: str | None = None, *, after: AuditRow | None = None) -> Flaw | None:
     """The first flaw of a whole chain, given from row 1 in order, or None when it is as it was written.
 
     `head` is the hash that the last of these rows must have (`GENESIS` for an empty chain); without it, rows
-    missing at the end and a chain hashed anew go unnoticed.
+    missing at the end and a chain hashed anew go unnoticed. A long chain is verified in pieces: `after` is the last
+    row of the piece before.
     """
-    last, number, chain = GENESIS, 0, None
-    for number, row in enumerate(rows, start=1):
+    last, before, chain = (after.hash, after.number, after.chain) if after else (GENESIS, 0, None)
+    number = before
+    for number, row in enumerate(rows, start=before + 1):
         chain = row.chain if chain is None else chain
         if kind := _flaw_of(row, chain, number, last):
             return Flaw(number, row.id, kind)

@@ -207,7 +207,8 @@ def _service(name: str) -> Service:
 
 
 async def _run(service: Service, settings: Any, options: argparse.Namespace) -> int:
-    store = connect(service, settings).store
+    runtime = connect(service, settings)
+    store = runtime.store
     choice = Choice(options.group, options.key, options.most)
     try:
         letters = DeadLetters(store, await subscriptions(service, store))
@@ -221,8 +222,9 @@ async def _run(service: Service, settings: Any, options: argparse.Namespace) -> 
             _say("未作改动，加 --yes 执行 · nothing was changed; add --yes to do it")
         elif options.command == "drop":
             await letters.drop(choice, _tell)
-        elif not await letters.replay(choice, options.on_error, _tell):
-            return 1
+        else:
+            await runtime.prepare()  # the handlers find here what they find in the service
+            return 0 if await letters.replay(choice, options.on_error, _tell) else 1
     except Unavailable as error:
         _say(f"数据库无响应 · the database does not answer: {error}", sys.stderr)
         return 1

@@ -21,7 +21,7 @@ Position = tuple[float, float]
 Ring = Sequence[Position]
 """A closed line: the last position repeats the first."""
 
-_EARTH_RADIUS = 6_371_008.8
+EARTH_RADIUS = 6_371_008.8
 """Mean radius in metres (IUGG)."""
 
 # GCJ-02 is computed on the Krasovsky 1940 ellipsoid, for a box around China and not for its borders.
@@ -99,7 +99,7 @@ def distance(one: Point, other: Point) -> float:
     half_north = (other_latitude - latitude) / 2
     half_east = math.radians(other.longitude - one.longitude) / 2
     chord = math.sin(half_north) ** 2 + math.cos(latitude) * math.cos(other_latitude) * math.sin(half_east) ** 2
-    return 2 * _EARTH_RADIUS * math.asin(math.sqrt(min(chord, 1.0)))
+    return 2 * EARTH_RADIUS * math.asin(math.sqrt(min(chord, 1.0)))
 
 
 class Grid:
@@ -130,6 +130,17 @@ class Grid:
             areas[code] = rings
         return cls(areas)
 
+    def middle(self, code: str) -> Point:
+        """A point that surely lies in the area: the middle of its widest stretch halfway from south to north.
+
+        Raises KeyError for an unknown code, and for an area that others cover or that is too thin to have one.
+        """
+        area = next((area for area in self._areas if area.code == code), None)
+        middle = area.middle() if area else None
+        if middle is None or self.locate(middle) != code:
+            raise KeyError(code)
+        return middle
+
     def locate(self, point: Point) -> str | None:
         """The code of the area that the point lies in, or None."""
         for area in self._areas:
@@ -159,12 +170,24 @@ class _Area:
         """Whether a ray to the east crosses the rings an odd number of times."""
         if not (self.west <= longitude <= self.east and self.south <= latitude <= self.north):
             return False
-        inside = False
+        return sum(longitude < crossing for crossing in self._crossings(latitude)) % 2 == 1
+
+    def middle(self) -> Point | None:
+        """The middle of the widest stretch inside, halfway from south to north."""
+        latitude = (self.south + self.north) / 2
+        crossings = sorted(self._crossings(latitude))
+        stretches = list(zip(crossings[::2], crossings[1::2], strict=True))
+        if not stretches:
+            return None
+        west, east = max(stretches, key=lambda stretch: stretch[1] - stretch[0])
+        return Point((west + east) / 2, latitude)
+
+    def _crossings(self, latitude: float) -> Iterator[float]:
+        """The longitudes at which the rings cross the parallel."""
         for (x1, y1), (x2, y2) in self.edges:
             # Half open, so that a corner that two edges share is crossed once.
-            if y1 <= latitude < y2 and longitude < x1 + (latitude - y1) / (y2 - y1) * (x2 - x1):
-                inside = not inside
-        return inside
+            if y1 <= latitude < y2:
+                yield x1 + (latitude - y1) / (y2 - y1) * (x2 - x1)
 
 
 def _edges(ring: Ring) -> Iterator[tuple[Position, Position]]:

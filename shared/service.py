@@ -64,7 +64,7 @@ class Service:
     settings: type[Settings] = Settings
     messages: Sequence[Path] = ()
     prepare: Callable[[Runtime], Awaitable[object]] | None = None
-    """Called once the store is there; what it returns is the runtime's `own`."""
+    """Called once the store is there; what it returns is the runtime's `own`, and that of units of work."""
     mounts: Sequence[Mount] = ()
     """Folders of static files."""
 
@@ -93,6 +93,11 @@ class Runtime:
     broker: Broker
     own: Any = None
     projectors: dict[str, Projector] = field(default_factory=dict)
+
+    async def prepare(self) -> None:
+        """Let the service prepare itself. Raises what its `prepare` raises."""
+        if self.service.prepare is not None:
+            self.own = self.store.own = await self.service.prepare(self)
 
     def generation(self, model: str) -> Generation:
         """The live generation of a read model."""
@@ -185,8 +190,7 @@ class Process:
                 await self._runtime.broker.ensure_topics(self._runtime.service.topics())
                 for projector in self._runtime.projectors.values():
                     await projector.prepare()
-                if self._runtime.service.prepare is not None:
-                    self._runtime.own = await self._runtime.service.prepare(self._runtime)
+                await self._runtime.prepare()
             except Unavailable as error:
                 log.warning("waiting for the servers: %s", error)
                 await asyncio.sleep(0.5)

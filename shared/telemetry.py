@@ -207,6 +207,8 @@ def configure_logging(service: str, role: str, level: str = "info") -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # At debug level it would write whole documents, with what people wrote into them.
+    logging.getLogger("pymongo.command").setLevel(max(logging.INFO, logging.root.level))
 
 
 def logger(module: str) -> structlog.typing.FilteringBoundLogger:

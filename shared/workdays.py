@@ -173,13 +173,20 @@ class WorkCalendar:
         if limit.unit is LimitUnit.WORKING_DAYS:
             closed = offset >= self._spans[-1].closes
             return self._moment(index + closed + limit.amount, self._spans[-1].closes)
-        if limit.amount == 0:
+        return self.forward(start, timedelta(hours=limit.amount))
+
+    def forward(self, start: datetime, worked: timedelta) -> datetime:
+        """The earliest moment, in UTC, by which so much working time has passed since `start` (aware).
+
+        Raises CalendarEnds when the start or the end lies outside the known years.
+        """
+        if worked <= timedelta(0):
             return start.astimezone(UTC)
-        target = self._position(index, offset) + limit.amount * 3_600_000_000
+        target = self._position(*self._locate(start)) + worked // _MICROSECOND
         # One microsecond less, then one more: due at noon means noon, not when the afternoon begins.
-        days, worked = divmod(target - 1, self._day_length)
-        span = next(span for span in reversed(self._spans) if span.worked_before <= worked)
-        return self._moment(days, span.opens + worked - span.worked_before + 1)
+        days, worked_then = divmod(target - 1, self._day_length)
+        span = next(span for span in reversed(self._spans) if span.worked_before <= worked_then)
+        return self._moment(days, span.opens + worked_then - span.worked_before + 1)
 
     def elapsed(self, start: datetime, end: datetime) -> timedelta:
         """The working time between two aware moments; negative when `end` comes first.

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from fastapi import FastAPI
 
 from deploy.local import issuer
 from deploy.local.issuer import Issuer
+from deploy.local.personal import personal_key
 from shared.clock import FixedClock
 from shared.service import Runtime, Service, application, connect
 from tests.platform import DISTRICT
@@ -24,6 +26,7 @@ class Inside:
     runtime: Runtime
     clock: FixedClock
     issuer: Issuer
+    app: FastAPI
 
     def token(self, *roles: str, unit: str | None = None) -> dict[str, str]:
         """The headers of a caller with these roles."""
@@ -44,19 +47,20 @@ async def inside(
         "auth_jwks": str(tokens.jwks),
         "auth_issuer": issuer.NAME,
         "auth_audience": issuer.AUDIENCE,
+        "personal_keys": personal_key(folder / "personal.key"),
         "district": DISTRICT,
+        "portal_url": "https://chuangwen.example",
         **settings,
     }
     runtime = connect(service, service.settings.model_validate(told))
     runtime.clock = runtime.store.clock = clock
     await runtime.store.ensure_indexes()
-    if service.prepare is not None:
-        runtime.own = await service.prepare(runtime)
+    await runtime.prepare()
     app = application(runtime)
     app.state.runtime = runtime
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://reports") as http:
-            yield Inside(http, runtime, clock, tokens)
+            yield Inside(http, runtime, clock, tokens, app)
     finally:
         await runtime.store.close()

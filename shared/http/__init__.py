@@ -9,8 +9,8 @@ async def submit(request: Request, body: SubmitCase, caller: Annotated[Principal
 
 from shared.http.application import Limits, Probe, UndeclaredRoute, create_app
 from shared.http.edge import BODY_LIMIT
-from shared.http.idempotency import IDEMPOTENT, answer
-from shared.http.limits import RateLimit, client_address
+from shared.http.idempotency import IDEMPOTENT, answer, answer_each
+from shared.http.limits import RateLimit, client_address, subscriber
 from shared.http.routing import Router
 
 __all__ = [
@@ -22,6 +22,8 @@ __all__ = [
     "Router",
     "UndeclaredRoute",
     "answer",
+    "answer_each",
     "client_address",
     "create_app",
+    "subscriber",
 ]

@@ -6,9 +6,11 @@ fails asks whether it had succeeded before, so the usual request pays nothing.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from string import Formatter
@@ -21,8 +23,10 @@ from starlette.responses import Response
 
 from shared import telemetry
 from shared.auth import ANONYMOUS, Principal
-from shared.errors import Conflict, DomainError, Invalid
+from shared.errors import Conflict, DomainError, Duplicate, Invalid, Unavailable
+from shared.http.problems import problem_of
 from shared.store import Remembered, Store, UnitOfWork, remember
+from shared.vault import Vault
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -41,25 +45,34 @@ IDEMPOTENT: dict[str, Any] = {
 }
 """`openapi_extra` of a route that answers by `answer`."""
 _KEY = re.compile(r"[!-~]{1,200}")
+_PURPOSE = "request"
 
 Command = Callable[[UnitOfWork], Awaitable[BaseModel]]
 
 
-async def answer(request: Request, command: Command, status: int = 201, location: str | None = None) -> Response:
+async def answer(
+    request: Request,
+    command: Command,
+    status: int = 201,
+    location: str | None = None,
+    *,
+    vault: Vault | None = None,
+) -> Response:
     """Run the command and answer with the model it returns; the route documents it as `response_model`.
 
-    `location` is a template over the members of the answer (`/cases/{id}`). Raises what the command and the
-    commit raise, and Invalid (`idempotency-key-malformed`, `idempotency-key-reused`).
+    `location` is a template over the members of the answer (`/cases/{id}`). With a `vault`, what is remembered of
+    request and answer is sealed: for requests that carry personal data, and answers that hold a secret. Raises what
+    the command and the commit raise, and Invalid (`idempotency-key-malformed`, `idempotency-key-reused`).
     """
     store: Store = request.app.state.store
     given = request.headers.get(HEADER)
     if given is None:
         return _response(await store.run(lambda uow: _serialised(command, uow)), status, location)
-    key, fingerprint = _scoped(request, given), _fingerprint(request, await request.body())
+    key, memory = _scoped(request, given), _Memory(_fingerprint(request, await request.body()), vault)
 
     async def remembered(uow: UnitOfWork) -> bytes:
         body = await _serialised(command, uow)
-        remember(uow, key, fingerprint, status, body)
+        remember(uow, key, memory.fingerprint(), status, memory.kept(body))
         return body
 
     try:
@@ -68,7 +81,79 @@ async def answer(request: Request, command: Command, status: int = 201, location
         earlier = await store.recall(key)
         if earlier is None:
             raise
-        return _replayed(earlier, fingerprint, location)
+        return _replayed(earlier, memory, location)
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """In which form a request is recognised and its answer kept."""
+
+    asked: str
+    vault: Vault | None
+
+    def fingerprint(self) -> str:
+        return self.vault.digest(_PURPOSE, self.asked) if self.vault else self.asked
+
+    def fits(self, fingerprint: str) -> bool:
+        known = self.vault.digests(_PURPOSE, self.asked) if self.vault else [self.asked]
+        return fingerprint in known
+
+    def kept(self, body: bytes) -> bytes:
+        return self.vault.seal(body.decode()).encode() if self.vault else body
+
+    def told(self, kept: bytes) -> bytes:
+        return self.vault.open(kept.decode()).encode() if self.vault else kept
+
+
+async def answer_each(request: Request, commands: Mapping[str, Command]) -> Response:
+    """Run several commands by name, each in a transaction of its own; answer with what became of each, in order.
+
+    `[{"id": name, "answer": {…}}, {"id": name, "problem": {…}}]`: a command takes effect or is refused by itself. Sent
+    again with the same key, those that took effect are answered the same and the others are tried again. Raises
+    Invalid (`idempotency-key-malformed`, `idempotency-key-reused`).
+    """
+    store: Store = request.app.state.store
+    key = await _claimed(request, store)
+
+    async def run(name: str, command: Command) -> dict[str, object]:
+        part = key and f"{key}/{name}"
+
+        async def remembered(uow: UnitOfWork) -> bytes:
+            body = await _serialised(command, uow)
+            if part:
+                remember(uow, part, "", 200, body)
+            return body
+
+        try:
+            body = await store.run(remembered)
+        except (DomainError, Conflict, Unavailable) as error:
+            earlier = await store.recall(part) if part and not isinstance(error, Unavailable) else None
+            if earlier is None:
+                return {"id": name, "problem": problem_of(error).told(request)}
+            body = earlier.body
+        return {"id": name, "answer": json.loads(body)}
+
+    done = await asyncio.gather(*(run(name, command) for name, command in commands.items()))
+    return Response(json.dumps(done, ensure_ascii=False, default=str), media_type="application/json")
+
+
+async def _claimed(request: Request, store: Store) -> str | None:
+    """The scoped key of the request, kept with its fingerprint before anything is done; None without one."""
+    given = request.headers.get(HEADER)
+    if given is None:
+        return None
+    key, fingerprint = _scoped(request, given), _fingerprint(request, await request.body())
+
+    async def claim(uow: UnitOfWork) -> None:
+        remember(uow, key, fingerprint, 200, b"")
+
+    try:
+        await store.run(claim)
+    except Duplicate:
+        earlier = await store.recall(key)
+        if earlier is not None and earlier.fingerprint != fingerprint:
+            raise Invalid("idempotency-key-reused", field=HEADER) from None
+    return key
 
 
 async def _serialised(command: Command, uow: UnitOfWork) -> bytes:
@@ -76,11 +161,11 @@ async def _serialised(command: Command, uow: UnitOfWork) -> bytes:
     return result.__pydantic_serializer__.to_json(result)
 
 
-def _replayed(earlier: Remembered, fingerprint: str, location: str | None) -> Response:
-    if earlier.fingerprint != fingerprint:
+def _replayed(earlier: Remembered, memory: _Memory, location: str | None) -> Response:
+    if not memory.fits(earlier.fingerprint):
         raise Invalid("idempotency-key-reused", field=HEADER)
     telemetry.IDEMPOTENT_REPLAYS.inc()
-    response = _response(earlier.body, earlier.status, location)
+    response = _response(memory.told(earlier.body), earlier.status, location)
     response.headers[REPLAYED] = "true"
     return response
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.requests import Request
 
@@ -46,6 +46,11 @@ class RateLimit:
         if not allowed:
             raise TooMany("rate-limited", retry_after=max(1, math.ceil((1 - left) / self._rate)))
 
+    def give_back(self, key: str) -> None:
+        """Undo a `take` that is not to count after all."""
+        if (bucket := self._buckets.get(key)) is not None:
+            self._buckets[key] = (min(self._burst, bucket[0] + 1), bucket[1])
+
 
 def client_address(request: Request) -> str:
     """The address of the caller: the peer, or what the trusted proxies in front of us say it was.
@@ -59,6 +64,22 @@ def client_address(request: Request) -> str:
     while hops and _among(address, trusted):
         address = hops.pop()
     return address
+
+
+def subscriber(address: str) -> str:
+    """What one subscriber can change at will counts as one address: of IPv6 the /64, of IPv4 the address itself.
+
+    What is no address stays as it is: a name that a trusted proxy gave.
+    """
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Network((int(parsed), 64), strict=False))
 
 
 def _among(address: str, networks: tuple[Network, ...]) -> bool:

@@ -42,12 +42,14 @@ class Problem:
 
     def answer(self, request: Request) -> Response:
         """The response, in the caller's language."""
-        messages: Messages = request.app.state.messages
-        spoken = language(request.headers.get("accept-language", ""))
-        request_id = request.scope.get("request_id")
-        body = json.dumps(self._told(messages, spoken, request_id), ensure_ascii=False, default=str)
-        headers = {"content-language": spoken, **self.headers}
+        body = json.dumps(self.told(request), ensure_ascii=False, default=str)
+        headers = {"content-language": _spoken(request), **self.headers}
         return Response(body, self.status, headers, MEDIA_TYPE)
+
+    def told(self, request: Request) -> dict[str, object]:
+        """Its members, in the caller's language."""
+        messages: Messages = request.app.state.messages
+        return self._told(messages, _spoken(request), request.scope.get("request_id"))
 
     def _told(self, messages: Messages, spoken: Language, request_id: str | None) -> dict[str, object]:
         title = messages.text(self.code, spoken, self.params)
@@ -66,6 +68,10 @@ class Problem:
         if self.field is not None:
             told["field"] = self.field
         return told
+
+
+def _spoken(request: Request) -> Language:
+    return language(request.headers.get("accept-language", ""))
 
 
 @dataclass(frozen=True)
@@ -116,24 +122,25 @@ class BodyTooLarge(HTTPException):
         self.limit = limit
 
 
-async def of_domain(request: Request, error: DomainError) -> Response:
-    """A rule refused the request."""
+def problem_of(error: DomainError | Conflict | Unavailable) -> Problem:
+    """What a command that failed is answered with: a rule refused it, others kept changing what it wanted to change or
+    have created it already, or a server behind us did not answer and the same request may be sent again.
+    """
+    if isinstance(error, Conflict):
+        return Problem("conflict", 409)
+    if isinstance(error, Unavailable):
+        return Problem("unavailable", 503, headers={"retry-after": str(RETRY_AFTER_SECONDS)})
     headers: dict[str, str] = {}
     if isinstance(error, TooMany):
         headers["retry-after"] = str(error.retry_after)
     if error.status == 401:
         headers["www-authenticate"] = "Bearer" if error.code == "token-missing" else 'Bearer error="invalid_token"'
-    return Problem(error.code, error.status, error.field, error.params, headers).answer(request)
+    return Problem(error.code, error.status, error.field, error.params, headers)
 
 
-async def of_conflict(request: Request, _: Conflict) -> Response:
-    """Others kept changing what the request wanted to change, or have created it already."""
-    return Problem("conflict", 409).answer(request)
-
-
-async def of_outage(request: Request, _: Unavailable) -> Response:
-    """A server behind us did not answer; the same request may be sent again."""
-    return Problem("unavailable", 503, headers={"retry-after": str(RETRY_AFTER_SECONDS)}).answer(request)
+async def of_failure(request: Request, error: DomainError | Conflict | Unavailable) -> Response:
+    """A command failed."""
+    return problem_of(error).answer(request)
 
 
 async def of_http(request: Request, error: HTTPException) -> Response:
@@ -186,9 +193,9 @@ def _has_body(request: Request) -> bool:
 
 
 HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
-    DomainError: of_domain,
-    Conflict: of_conflict,
-    Unavailable: of_outage,
+    DomainError: of_failure,
+    Conflict: of_failure,
+    Unavailable: of_failure,
     HTTPException: of_http,
     RequestValidationError: of_validation,
 }

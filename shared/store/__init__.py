@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ from shared.event import Event
 from shared.store.collection import Collection, Document, Filter, Identified, Index, T
 from shared.store.commit import GroupCommit
 from shared.store.driver import Driver, Sort
+from shared.store.turns import Turns
 from shared.store.unit import Change, UnitOfWork, Write
 
 __all__ = [
@@ -137,7 +138,10 @@ class Store:
         self.clock = clock
         self._collections: list[Collection[Any]] = [OUTBOX, IDEMPOTENCY, *collections]
         self._commits = GroupCommit(driver)
+        self._turns = Turns()
         self._listeners: list[Listener] = []
+        self.own: Any = None
+        """What units of work of this store carry as their `own`."""
 
     async def ensure_indexes(self) -> None:
         """Create what is missing of the declared collections and indexes; may be repeated."""
@@ -150,7 +154,7 @@ class Store:
 
     def unit(self) -> UnitOfWork:
         """A fresh unit of work."""
-        return UnitOfWork(self._read, self.clock, telemetry.current_traceparent())
+        return UnitOfWork(self._read, self.clock, telemetry.current_traceparent(), self.own)
 
     async def commit(self, uow: UnitOfWork) -> None:
         """Make the unit durable, its events included. Raises Conflict, Duplicate or Unavailable (outcome unknown)."""
@@ -163,20 +167,23 @@ class Store:
             listener(uow)
 
     async def run(self, command: Callable[[UnitOfWork], Awaitable[R]], tries: int = 8) -> R:
-        """Decide, commit, and decide again on fresh data when somebody else was faster.
+        """Decide, commit, and decide again on fresh data when somebody else was faster: then in turn with others.
 
         Raises what the command raises, Conflict after `tries` lost races, Unavailable when the outcome is unknown.
         """
+        contested: set[tuple[str, str]] = set()
         for lost in range(tries):
             uow = self.unit()
             try:
-                answer = await command(uow)
-                await self.commit(uow)
+                async with self._turns.taken(contested):
+                    answer = await command(uow)
+                    await self.commit(uow)
             except Duplicate:
                 raise
             except Conflict:
                 if lost == tries - 1:
                     raise
+                contested = {(write.collection, write.id) for write in uow.writes()}
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**lost))  # noqa: S311  (jitter, no secret)
             else:
                 return answer
@@ -197,6 +204,15 @@ class Store:
         """Entities that match, in order; `limit` 0 means all."""
         documents = await self.driver.find(collection.name, filter, sort, limit, skip)
         return [collection.to_entity(document) for document in documents]
+
+    def stream(
+        self, collection: Collection[T], filter: Filter, sort: Sort = (), fields: Sequence[str] | None = None
+    ) -> AsyncGenerator[Document, None]:
+        """All documents that match, in order and as they are stored, without holding more than a batch of them.
+
+        With `fields` only those and `_id`. To be closed (`contextlib.aclosing`) by who may stop early.
+        """
+        return self.driver.stream(collection.name, filter, sort, fields)
 
     async def count(self, collection: Collection[T], filter: Filter) -> int:
         """How many match."""

@@ -17,7 +17,8 @@ RESERVED = {"_id", "v", "s"}
 class Identified(Protocol):
     """Anything kept in a collection: a dataclass with an identity."""
 
-    id: str
+    @property
+    def id(self) -> str: ...
 
 
 T = TypeVar("T", bound=Identified)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from shared.store.collection import Document, Filter, Index
@@ -30,6 +30,12 @@ class Driver(Protocol):
         skip: int = 0,
         fields: Sequence[str] | None = None,
     ) -> list[Document]: ...
+
+    def stream(
+        self, collection: str, filter: Filter, sort: Sort = (), fields: Sequence[str] | None = None
+    ) -> AsyncGenerator[Document, None]:
+        """What `find` finds, however much it is, held in memory a batch at a time; to be closed by who stops early."""
+        ...
 
     async def count(self, collection: str, filter: Filter) -> int: ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
@@ -38,6 +38,8 @@ MAJORITY = WriteConcern("majority", j=True)
 LOSABLE = WriteConcern(1)
 DUPLICATE_KEY = 11000
 NAMESPACE_EXISTS = 48
+STREAMED = 1000
+"""Documents a stream asks for at a time."""
 
 
 class _DecimalCodec(TypeCodec):
@@ -152,10 +154,20 @@ class MongoDriver:
         fields: Sequence[str] | None = None,
     ) -> list[Document]:
         with _told_apart():
-            wanted = None if fields is None else ["_id", *fields]
-            cursor = self._database[collection].find(filter, wanted, skip=skip, limit=limit, sort=list(sort) or None)
+            cursor = self._cursor(collection, filter, sort, fields, skip=skip, limit=limit)
             found: list[Document] = await cursor.to_list(None)
             return found
+
+    async def stream(
+        self, collection: str, filter: Filter, sort: Sort = (), fields: Sequence[str] | None = None
+    ) -> AsyncGenerator[Document, None]:
+        with _told_apart():
+            cursor = self._cursor(collection, filter, sort, fields, batch_size=STREAMED)
+            try:
+                async for document in cursor:
+                    yield document
+            finally:
+                await cursor.close()
 
     async def count(self, collection: str, filter: Filter) -> int:
         with _told_apart():
@@ -240,6 +252,10 @@ class MongoDriver:
 
     async def close(self) -> None:
         await self._dialect.close(self._client)
+
+    def _cursor(self, collection: str, filter: Filter, sort: Sort, fields: Sequence[str] | None, **how: int) -> Any:
+        wanted = None if fields is None else ["_id", *fields]
+        return self._database[collection].find(filter, wanted, sort=list(sort) or None, **how)
 
     def _bucket(self) -> Any:
         return self._dialect.bucket(self._database)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -85,6 +85,12 @@ class MemoryDriver:
             found = [{name: d[name] for name in ("_id", *fields) if name in d} for d in found]
         return copy.deepcopy(found)
 
+    async def stream(
+        self, collection: str, filter: Filter, sort: Sort = (), fields: Sequence[str] | None = None
+    ) -> AsyncGenerator[Document, None]:
+        for document in await self.find(collection, filter, sort, fields=fields):
+            yield document
+
     async def count(self, collection: str, filter: Filter) -> int:
         return len(await self.find(collection, filter))
 
@@ -143,6 +149,8 @@ def _matches(document: Document, field: str, wanted: Any) -> bool:
         return any(matches(document, choice) for choice in wanted)
     if field == "$and":
         return all(matches(document, part) for part in wanted)
+    if field == "$nor":
+        return not any(matches(document, choice) for choice in wanted)
     value = _value(document, field)
     if isinstance(wanted, dict) and any(name.startswith("$") for name in wanted):
         return all(_OPERATORS[name](value, operand) for name, operand in wanted.items())
@@ -151,6 +159,7 @@ def _matches(document: Document, field: str, wanted: Any) -> bool:
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "$in": lambda value, wanted: any(v in wanted for v in value) if isinstance(value, list) else value in wanted,
+    "$all": lambda value, wanted: isinstance(value, list) and all(each in value for each in wanted),
     "$nin": lambda value, wanted: value not in wanted,
     "$ne": lambda value, wanted: value != wanted,
     "$eq": lambda value, wanted: value == wanted,

@@ -157,6 +157,15 @@ def test_only_the_head_shows_a_cut_or_a_chain_hashed_anew() -> None:
     assert verify(anew, head=head) == Flaw(7, None, FlawKind.TRUNCATED)
 
 
+@pytest.mark.parametrize("cut", range(1, 6))
+def test_a_chain_may_be_verified_in_pieces(cut: int) -> None:
+    head = ROWS[-1].hash
+    assert verify(ROWS[cut:], head=head, after=ROWS[cut - 1]) is None
+    assert verify(ROWS[cut + 1 :], head=head, after=ROWS[cut - 1]) == Flaw(
+        cut + 1, ROWS[cut + 1].id if cut < 5 else None, FlawKind.MISPLACED if cut < 5 else FlawKind.TRUNCATED
+    )
+
+
 Tampering = Callable[[list[AuditRow], int, int], list[AuditRow]]
 
 

@@ -188,3 +188,29 @@ def test_a_code_names_one_area() -> None:
         "grid-code-repeated",
         "features.1.properties.code",
     )
+
+
+@pytest.mark.parametrize(
+    ("rings", "middle"),
+    [
+        ([[(0, 0), (4, 0), (4, 2), (0, 2), (0, 0)]], (2, 1)),
+        # A U: its centre of gravity lies in the gap, so the middle of one arm is taken.
+        ([[(0, 0), (6, 0), (6, 4), (4, 4), (4, 1), (1, 1), (1, 4), (0, 4), (0, 0)]], (5, 2)),
+        # A ring with a hole in the middle: the wider side.
+        ([[(0, 0), (9, 0), (9, 4), (0, 4), (0, 0)], [(1, 1), (4, 1), (4, 3), (1, 3), (1, 1)]], (6.5, 2)),
+    ],
+    ids=["box", "U", "ring"],
+)
+def test_the_middle_of_an_area_lies_in_it(rings: list[list[tuple[float, float]]], middle: tuple[float, float]) -> None:
+    grid = Grid({"a": rings})
+    found = grid.middle("a")
+    assert (found.longitude, found.latitude) == middle
+    assert grid.locate(found) == "a"
+
+
+def test_an_area_that_is_not_there_or_covered_has_no_middle() -> None:
+    box = [(0.0, 0.0), (4.0, 0.0), (4.0, 2.0), (0.0, 2.0), (0.0, 0.0)]
+    grid = Grid({"above": [box], "below": [box]})
+    for code in ("below", "nowhere"):
+        with pytest.raises(KeyError):
+            grid.middle(code)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
+from hashlib import sha256
 from ipaddress import ip_network
 from typing import Annotated, Any
 
@@ -35,12 +36,15 @@ from shared.http import (
     answer,
     client_address,
     create_app,
+    subscriber,
 )
 from shared.messages import Messages
-from shared.store import Collection, Store, UnitOfWork
+from shared.store import IDEMPOTENCY, Collection, Store, UnitOfWork
 from shared.testing.memory_store import MemoryDriver
+from shared.vault import Vault, new_key
 
 START = datetime(2026, 3, 2, 1, tzinfo=UTC)
+KEYS = (new_key(), new_key())
 PEOPLE = {
     "citizen": Principal("zhao", frozenset({"citizen"})),
     "officer": Principal("li", frozenset({"officer"}), "U01"),
@@ -126,6 +130,16 @@ def _routes() -> Router:
 
         return await answer(request, command, status=200)
 
+    @router.post("/secret", status_code=201, response_model=NoteView, openapi_extra=IDEMPOTENT)
+    async def confide(request: Request, body: Note, caller: Annotated[Principal, Depends(anyone())]) -> Response:
+        async def command(uow: UnitOfWork) -> NoteView:
+            if await uow.find(NOTES, "secret"):
+                raise Refused("note-closed", limit=1)
+            uow.insert(NOTES, StoredNote("secret", "kept"))
+            return NoteView(id="secret", text=f"about {body.text}")
+
+        return await answer(request, command, vault=request.app.state.vault)
+
     @router.post("/echo")
     async def echo(body: Note, caller: Annotated[Principal, Depends(anyone())]) -> Note:
         return body
@@ -178,7 +192,7 @@ class Edge:
             verifier=Tokens(),
             messages=Messages.load(),
             limits=limits or Limits(body_bytes=1000),
-            state={"store": self.store},
+            state={"store": self.store, "vault": Vault.of(KEYS[0])},
             ready=self._ready,
         )
         self.client = httpx.AsyncClient(
@@ -546,6 +560,29 @@ async def test_a_key_is_not_for_another_request(edge: Edge) -> None:
     assert await edge.count() == 1
 
 
+async def test_a_secret_is_remembered_sealed_and_told_again_also_under_the_next_key(edge: Edge) -> None:
+    key = {"idempotency-key": "k"}
+    first = await edge.client.post("/notes/secret", json={"text": "wang"}, headers=key)
+    [row] = await edge.store.find(IDEMPOTENCY, {})
+    assert b"wang" not in row.body
+    edge.app.state.vault = Vault.of(f"{KEYS[1]},{KEYS[0]}")
+    again = await edge.client.post("/notes/secret", json={"text": "wang"}, headers=key)
+    assert (again.status_code, again.content, again.headers["idempotency-replayed"]) == (201, first.content, "true")
+    _problem(await edge.client.post("/notes/secret", json={"text": "li"}, headers=key), 422, "idempotency-key-reused")
+
+
+async def test_who_knows_the_rest_of_a_sealed_request_cannot_guess_it_from_what_is_kept(edge: Edge) -> None:
+    body = b'{"text":"8888888"}'
+    for path in ("/notes", "/notes/secret"):
+        headers = {"authorization": "Bearer officer", "idempotency-key": path, "content-type": "application/json"}
+        answer = await edge.client.post(path, content=body, headers=headers)
+        assert answer.status_code == 201
+    fingerprints = [row.fingerprint for row in await edge.store.find(IDEMPOTENCY, {})]
+    guesses = [sha256(f"POST\n{path}?\n".encode() + body).hexdigest() for path in ("/notes", "/notes/secret")]
+    assert len(fingerprints) == 2
+    assert [guess in fingerprints for guess in guesses] == [True, False]
+
+
 async def test_a_key_belongs_to_its_caller(edge: Edge) -> None:
     mine, theirs = await edge.write(key="k"), await edge.write(key="k", who="other-officer")
     assert (mine.json()["text"], theirs.json()["text"]) == ("hello by li", "hello by wang")
@@ -685,6 +722,32 @@ def test_a_rest_does_not_save_up_more_than_the_burst() -> None:
     limit.take("a")
     with pytest.raises(TooMany):
         limit.take("a")
+
+
+def test_what_is_given_back_can_be_taken_again_and_no_more() -> None:
+    limit = RateLimit(per_second=1, burst=2, monotonic=Watch())
+    limit.take("a")
+    for _ in range(5):
+        limit.give_back("a")
+        limit.give_back("b")
+    for key in ("a", "b"):
+        limit.take(key)
+        limit.take(key)
+        with pytest.raises(TooMany):
+            limit.take(key)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "alone"),
+    [
+        (["2408:8456:1:2::3", "2408:8456:1:2:ffff::1"], "2408:8456:1:3::3"),
+        (["203.0.113.7", "::ffff:203.0.113.7"], "203.0.113.8"),
+        (["unknown"], ""),
+    ],
+)
+def test_a_subscriber_is_one_whatever_address_of_their_own_they_use(addresses: list[str], alone: str) -> None:
+    [same] = {subscriber(address) for address in addresses}
+    assert subscriber(alone) != same
 
 
 def test_the_memory_of_callers_is_bounded() -> None:

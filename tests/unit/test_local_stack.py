@@ -19,7 +19,7 @@ from shared.errors import Unauthenticated
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "LOCAL", tmp_path)
-    for name in ("RUN", "DATA", "LOGS", "ISSUER"):
+    for name in ("RUN", "DATA", "LOGS", "ISSUER", "PERSONAL_KEY"):
         monkeypatch.setattr(stack, name, tmp_path / name.lower())
 
 

@@ -172,3 +172,11 @@ def test_an_exception_that_is_its_own_context_ends(capsys: pytest.CaptureFixture
         telemetry.logger("shared.x").error("failed", exc_info=first)
     (line,) = _lines(capsys)
     assert len(line["exception"]) == 5
+
+
+def test_documents_are_not_written_at_any_level(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_configured():
+        telemetry.configure_logging("reports", "api", "debug")
+        logging.getLogger("pymongo.connection").debug("a connection")
+        logging.getLogger("pymongo.command").debug('{"text": "我住三楼"}')
+        assert [line["event"] for line in _lines(capsys)] == ["a connection"]

@@ -1,0 +1,327 @@
+"""What is read from a photo's bytes: its kind, what it shows, what its camera noted, and the copies that tell nothing.
+
+Copies are drawn anew from the pixels: no EXIF, GPS, XMP, colour profile, comment or embedded thumbnail survives.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from io import BytesIO
+
+from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageFile
+from pillow_heif import register_heif_opener
+
+from shared import telemetry
+from shared.clock import CHINA
+from shared.errors import DomainError, Invalid, Unavailable, Unsupported
+from shared.files import heic
+from shared.files.likeness import Likeness
+from shared.geo import Point
+
+MOST_SCANS = 100
+"""Passes over one JPEG (progressive ones have about 10): many tiny ones keep a processor busy for an hour."""
+QUALITY = 82
+
+log = telemetry.logger(__name__)
+
+# Planes of depth and embedded thumbnails are not what the photo shows; tiles are decoded by one thread, as all else is.
+register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+
+
+class Kind(StrEnum):
+    """What kinds of photos are accepted. Of a moving picture, copies show the first frame."""
+
+    JPEG = "jpeg"
+    PNG = "png"
+    WEBP = "webp"
+    HEIC = "heic"
+
+    @property
+    def media_type(self) -> str:
+        return f"image/{self.value}"
+
+    @property
+    def decoder(self) -> str:
+        """Pillow's name for the kind."""
+        return "HEIF" if self is Kind.HEIC else self.name
+
+    @property
+    def most_pixels(self) -> int:
+        """Pixels beyond which a photo is refused unread; what a process may spend on one is about 0.6 GB.
+
+        JPEG can be decoded at a fraction of its size. HEIC takes 7 bytes for a pixel of the usual three channels
+        of 8 bits; telephones make 48 million of them, in tiles of 512 × 512.
+        """
+        return {Kind.JPEG: 65_000_000, Kind.HEIC: 51_000_000}.get(self, RICH_PIXELS)
+
+
+RICH_PIXELS = 25_000_000
+"""The same for photos that take up to 20 bytes a pixel: PNG, WebP, and HEIC with transparency or more than 8 bits."""
+
+
+class Size(StrEnum):
+    """The copies of a photo; each fits into a square and is never larger than the original."""
+
+    THUMB = "thumb"
+    LARGE = "large"
+
+    @property
+    def edge(self) -> int:
+        """Pixels of the square's edge."""
+        return 320 if self is Size.THUMB else 1600
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of the upright picture: fractions (0 to 1) of its width from the left, of its height from above."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What the camera noted, true or not: where (WGS-84, unless it meant another datum) and when (UTC).
+
+    A moment without its offset is taken as Asia/Shanghai.
+    """
+
+    place: Point | None
+    taken_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A photo that was read; `width` and `height` are pixels of the original, held upright."""
+
+    kind: Kind
+    width: int
+    height: int
+    likeness: Likeness | None
+    hint: Hint | None
+    copies: dict[Size, bytes]
+
+    @classmethod
+    def read(cls, content: bytes, blackened: Sequence[Region] = ()) -> Picture:
+        """Its copies are black in the regions.
+
+        Raises Unsupported (`photo-kind-unsupported`), Invalid (`photo-broken`, `photo-too-many-pixels`), and
+        Unavailable for lack of memory.
+        """
+        kind = _kind(content)
+        try:
+            _refuse_hostile(kind, content)
+            with Image.open(BytesIO(content), formats=[kind.decoder]) as image:
+                return cls._of(kind, image, blackened)
+        except Image.DecompressionBombError:
+            raise _too_many(kind.most_pixels) from None
+        except DomainError:
+            raise
+        except MemoryError as error:
+            raise Unavailable("no memory to decode a photo") from error
+        except Exception as error:  # decoders answer hostile bytes with whatever fails first; all means one thing
+            raise Invalid("photo-broken") from error
+
+    @classmethod
+    def _of(cls, kind: Kind, image: ImageFile.ImageFile, blackened: Sequence[Region]) -> Picture:
+        width, height = image.size
+        if width * height > (limit := _most_pixels(kind, image)):
+            raise _too_many(limit)
+        orientation, hint = _orientation(image), _hint(image)
+        sheet = _drawn_anew(image, orientation)
+        likeness = Likeness.of(sheet)
+        _blacken(sheet, blackened)
+        copies = {Size.LARGE: _jpeg(sheet)}
+        sheet.thumbnail((Size.THUMB.edge, Size.THUMB.edge))
+        copies[Size.THUMB] = _jpeg(sheet)
+        if orientation in _LYING:
+            width, height = height, width
+        return cls(kind, width, height, likeness, hint, copies)
+
+
+# A marker that is neither a stuffed byte nor a restart within a scan (ITU-T T.81, B.1.1).
+_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
+_SCAN, _END, _BARE = 0xDA, 0xD9, frozenset({0x01, 0xD8})
+# Brands of files whose pictures are coded with HEVC (ISO/IEC 23008-12, annex B).
+_HEVC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What holds a photo upright, by its EXIF orientation. HEIC has its own way to say it, which its decoder follows."""
+_LYING = frozenset({5, 6, 7, 8})
+
+
+def _kind(content: bytes) -> Kind:
+    if content.startswith(b"\xff\xd8\xff"):
+        return Kind.JPEG
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return Kind.PNG
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return Kind.WEBP
+    if content[4:8] == b"ftyp" and not _HEVC.isdisjoint(_brands(content)):
+        return Kind.HEIC
+    raise Unsupported("photo-kind-unsupported", kinds=", ".join(kind.name for kind in Kind))
+
+
+def _brands(content: bytes) -> list[bytes]:
+    """What a file says that it is, and what else it may be read as."""
+    end = min(int.from_bytes(content[:4], "big"), 256)
+    return [content[8:12], *(content[at : at + 4] for at in range(16, end, 4))]
+
+
+def _refuse_hostile(kind: Kind, content: bytes) -> None:
+    """Raises Invalid, or ValueError, for what would cost far more to decode than its size tells."""
+    if kind is Kind.JPEG and _has_too_many_scans(content):
+        raise Invalid("photo-broken")
+    if kind is Kind.HEIC and heic.pixels_of(content) > kind.most_pixels:
+        raise _too_many(kind.most_pixels)
+
+
+def _has_too_many_scans(content: bytes) -> bool:
+    """Whether the passes over a JPEG are too many. What follows its end does not count."""
+    at, scans = 2, 0
+    while (found := _MARKER.search(content, at)) and found[1][0] != _END:
+        at = found.end()
+        if found[1][0] not in _BARE:
+            at += int.from_bytes(content[at : at + 2], "big")
+        scans += found[1][0] == _SCAN
+        if scans > MOST_SCANS:
+            return True
+    return False
+
+
+def _most_pixels(kind: Kind, image: Image.Image) -> int:
+    if kind is Kind.HEIC and (image.mode != "RGB" or image.info["bit_depth"] != 8):
+        return RICH_PIXELS
+    return kind.most_pixels
+
+
+def _too_many(limit: int) -> Invalid:
+    return Invalid("photo-too-many-pixels", limit=limit)
+
+
+def _orientation(image: Image.Image) -> object:
+    """The EXIF orientation: 1 to 8 where it makes sense."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # unreadable notes do not make the pixels unreadable
+        return None
+
+
+def _hint(image: Image.Image) -> Hint | None:
+    try:
+        exif = image.getexif()
+        place = _place(exif.get_ifd(ExifTags.IFD.GPSInfo))
+        taken_at = _moment(exif.get_ifd(ExifTags.IFD.Exif))
+    except Exception:  # as above: whatever a stranger's notes fail with, there is no hint
+        return None
+    return Hint(place, taken_at) if place or taken_at else None
+
+
+def _place(gps: dict[int, object]) -> Point | None:
+    """The spot; none where the camera wrote 0° 0°, as some do while they do not know."""
+    latitude = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "S")
+    longitude = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "W")
+    if latitude is None or longitude is None or latitude == longitude == 0:
+        return None
+    try:
+        return Point(round(longitude, 6), round(latitude, 6))
+    except Invalid:
+        return None
+
+
+def _degrees(told: object, side: object, negative: str) -> float | None:
+    if not (isinstance(told, tuple) and len(told) == 3):
+        return None
+    degrees, minutes, seconds = map(float, told)
+    return (degrees + minutes / 60 + seconds / 3600) * (-1 if str(side).startswith(negative) else 1)
+
+
+def _moment(notes: dict[int, object]) -> datetime | None:
+    told, offset = notes.get(ExifTags.Base.DateTimeOriginal), notes.get(ExifTags.Base.OffsetTimeOriginal)
+    try:
+        local = datetime.strptime(f"{told} {offset}", "%Y:%m:%d %H:%M:%S %z")
+    except ValueError:
+        try:
+            local = datetime.strptime(str(told), "%Y:%m:%d %H:%M:%S").replace(tzinfo=CHINA)
+        except ValueError:
+            return None
+    return local.astimezone(UTC)
+
+
+def _drawn_anew(image: ImageFile.ImageFile, orientation: object) -> Image.Image:
+    """The pixels upright on a fresh sheet: sRGB, opaque, no larger than the largest copy, and nothing else.
+
+    Made small first: the steps after it then cost next to nothing, in time and in memory.
+    """
+    profile = image.info.get("icc_profile")
+    resizable = _resizable(image)
+    resizable.thumbnail((Size.LARGE.edge, Size.LARGE.edge), reducing_gap=2.0)
+    pixels = _srgb(_opaque(resizable), profile)
+    if isinstance(orientation, int) and orientation in _UPRIGHT:
+        pixels = pixels.transpose(_UPRIGHT[orientation])
+    sheet = Image.new("RGB", pixels.size)
+    sheet.paste(pixels)
+    return sheet
+
+
+def _resizable(image: Image.Image) -> Image.Image:
+    """Pixels that can be averaged: no palette, no single bits, eight bits to a channel."""
+    if image.mode.startswith("I"):
+        return image.point(lambda value: value / 256, "L")
+    if image.mode not in {"RGBA", "LA"} and image.has_transparency_data:
+        return image.convert("RGBA")
+    plain = {"P": "RGB", "1": "L"}.get(image.mode)
+    return image.convert(plain) if plain else image
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    if image.mode not in {"RGBA", "LA"}:
+        return image
+    colours = image.convert(image.mode.removesuffix("A"))
+    paper = Image.new(colours.mode, image.size, "white")
+    paper.paste(colours, mask=image.getchannel("A"))
+    return paper
+
+
+def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """The colours as a screen without colour management shows them right."""
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            log.debug("a colour profile that does not fit is left out")
+        else:
+            assert converted is not None, "only a conversion in place returns nothing"  # noqa: S101
+            return converted
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _blacken(sheet: Image.Image, regions: Sequence[Region]) -> None:
+    """Every pixel that a region touches is black."""
+    width, height = sheet.size
+    draw = ImageDraw.Draw(sheet)
+    for region in regions:
+        left, top = math.floor(region.left * width), math.floor(region.top * height)
+        right, bottom = math.ceil(region.right * width), math.ceil(region.bottom * height)
+        draw.rectangle((left, top, right - 1, bottom - 1), fill="black")
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    written = BytesIO()
+    image.save(written, "JPEG", quality=QUALITY, optimize=True)
+    return written.getvalue()

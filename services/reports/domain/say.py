@@ -1,0 +1,133 @@
+"""The reporter's side of a case: what they see of it, and what they may do about it now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from services.reports.domain.case import FACTS_LIMIT, TALK, TALK_LIMIT, Case
+from services.reports.domain.clocks import Timetable
+from services.reports.domain.erasure import of_reporter
+from services.reports.domain.facts import Fact
+from services.reports.domain.transitions import TRANSITIONS, Actor
+from services.reports.domain.words import Command, Side
+from shared.contracts.reports import CaseState, Kind
+from shared.workdays import Limit
+
+
+class Part(StrEnum):
+    """In which way somebody belongs to the case they see."""
+
+    REPORTER = "reporter"
+    MERGED = "merged"
+    """What they reported was merged into it: one problem, told by several."""
+    FOLLOWER = "follower"
+    """They want to know how it goes; the say is the reporters'."""
+
+
+class Say(StrEnum):
+    """What a reporter may do about a case."""
+
+    UPDATE = "update"
+    ANSWER = "answer"
+    RATE = "rate"
+    OBJECT = "object"
+    WITHDRAW = "withdraw"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the history as somebody outside sees it; `by` is the unit or side, `mine`: they did it themselves."""
+
+    at: datetime
+    command: Command
+    by: str | None
+    note: str = ""
+    photos: tuple[str, ...] = ()
+    mine: bool = False
+
+
+@dataclass(frozen=True)
+class Tracker:
+    """Somebody who holds a code (or an account): `own` is the case the code is of, `case` the one that it shows.
+
+    The two differ as long as `own` is merged; nothing of either is moved.
+    """
+
+    part: Part
+    own: Case
+    case: Case
+
+    @property
+    def actor(self) -> Actor:
+        """In which capacity they act on `case`; among several reporters their lines are told apart by their case."""
+        return Actor(frozenset({Side.REPORTER}), None, "" if self.own is self.case else self.own.id)
+
+    def may(self, now: datetime, timetable: Timetable) -> list[Say]:
+        """What they may do now, in the order of `Say`."""
+        if self.part is Part.FOLLOWER:
+            return []
+        return [say for say in Say if self._allows(say, now, timetable)]
+
+    def object_until(self, timetable: Timetable) -> datetime | None:
+        """Until when they may say that it is not in order; None while the case is not closed."""
+        closed_at, within = self.case.closed_at, Limit.parse(timetable.terms.reopen_within)
+        return timetable.calendar.add(closed_at, within) if closed_at else None
+
+    def lines(self) -> list[Line]:
+        """The history, earliest first: what happened, what the unit replied, what was asked, what they wrote."""
+        before = [] if self.own is self.case else [line for line in self._told(self.own) if line.mine]
+        return sorted([*before, *self._told(self.case)], key=lambda line: line.at)
+
+    def said_since(self, moment: datetime) -> int:
+        """How often they have had their say about the case since then; filing it does not count."""
+        said = [fact for fact in self.case.timeline if fact.at >= moment and fact.command is not Command.REGISTER]
+        return sum(self._wrote(self.case, fact) for fact in said)
+
+    def _allows(self, say: Say, now: datetime, timetable: Timetable) -> bool:
+        case, own = self.case, self.part is Part.REPORTER
+        command = _COMMANDS[say]
+        room = TALK_LIMIT if command in TALK else FACTS_LIMIT
+        if len(case.timeline) >= room or (case.state, command) not in TRANSITIONS:
+            return False
+        if say is Say.ANSWER:
+            return own and case.state is CaseState.WAITING
+        if say is Say.OBJECT:
+            until = self.object_until(timetable)
+            return case.kind is Kind.PROBLEM and until is not None and now <= until
+        if say is Say.WITHDRAW:
+            return own and all(fact.command is not Command.WITHDRAW for fact in case.timeline)
+        return say is not Say.RATE or case.kind is Kind.PROBLEM
+
+    def _told(self, case: Case) -> Iterator[Line]:
+        for fact in case.timeline:
+            mine = self._wrote(case, fact)
+            if fact.command in TOLD and (mine or fact.public or fact.command not in _OF_SOMEBODY):
+                yield Line(fact.at, fact.command, fact.by, *self._content(case, fact, mine), mine)
+
+    def _wrote(self, case: Case, fact: Fact) -> bool:
+        """Reporters' lines say nothing of who wrote them where the case is their own, and which is theirs elsewhere."""
+        own = "" if case is self.own else self.own.id
+        return self.part is not Part.FOLLOWER and of_reporter(fact) and fact.who == own
+
+    def _content(self, case: Case, fact: Fact, mine: bool) -> tuple[str, tuple[str, ...]]:
+        """The words, for whom they were meant, and the photos that everybody may see."""
+        asked = fact.command is Command.ASK_REPORTER and self.part is Part.REPORTER
+        told = fact.public or fact.command is Command.REPLY
+        photos = [photo for photo in fact.photos if photo not in case.hidden_photos] if told and case.is_shown else ()
+        return fact.note if mine or told or asked else "", tuple(photos)
+
+
+_COMMANDS = {
+    Say.UPDATE: Command.COMMENT,
+    Say.ANSWER: Command.RESUME,
+    Say.RATE: Command.RATE,
+    Say.OBJECT: Command.OBJECT,
+    Say.WITHDRAW: Command.WITHDRAW,
+}
+_INSIDE = frozenset({Command.ASK_EXTENSION, Command.REFUSE_EXTENSION, Command.CHILD_ENDED, Command.CHILD_REOPENED})
+_OF_SOMEBODY = frozenset({Command.COMMENT, Command.WITHDRAW, Command.OBJECT, Command.RATE})
+TOLD = frozenset(Command) - _INSIDE
+"""Commands that reporters hear of: most of them everybody who follows the case, some only whose they are."""

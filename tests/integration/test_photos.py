@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,31 +14,40 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.fernet import Fernet
 from PIL import Image
 
-from services.reports import photos
+from services.reports.api import photos
 from services.reports.domain import Case, Place
-from services.reports.photos import PHOTO_DEADLINE, PHOTOS, Desk, claim
-from services.reports.repo import CASES
+from services.reports.photos import AUDIT, PHOTO_DEADLINE, PHOTOS, Desk, claim, redact
+from services.reports.repo import BANS, CASES
+from services.reports.reporters import Reporters
+from shared import audit
 from shared.auth import KeySet, Principal, Verifier
 from shared.clock import FixedClock, SystemClock
-from shared.contracts.reports import CaseState, Channel
+from shared.contracts.reports import CaseChanged, CaseState, Channel
 from shared.deadlines import Timekeeper
-from shared.errors import Invalid, Refused, Unauthenticated
-from shared.files import MOST_BYTES, UNCLAIMED_FOR
+from shared.errors import Invalid, NotFound, Refused, Unauthenticated
+from shared.files import AGAIN_AFTER, MOST_BYTES, UNCLAIMED_FOR, Photo, Region, Size
 from shared.http import create_app
 from shared.messages import Messages
 from shared.service import Runtime, Service
 from shared.settings import Settings
-from shared.store import Store, UnitOfWork
+from shared.store import OUTBOX, Store, UnitOfWork
 from shared.store.mongo import MongoDriver
 from shared.testing.memory_broker import MemoryBroker
-from tests.photo_samples import REFUSED, colours_of, corners, encoded, from_telephone, markers_of
+from shared.vault import Vault
+from tests.photo_samples import REFUSED, colours_of, corners, encoded, from_telephone, markers_of, picture
 
 START = datetime(2026, 3, 2, 1, tzinfo=UTC)
-MESSAGES = Path(photos.__file__).with_name("messages.json")
+MESSAGES = Path(photos.__file__).parents[1] / "messages.json"
 PER_MINUTE = 60
+ALIKE_BITS = 6
+SIZES = ("thumb", "large")
+WHY = {"reason": "可见无关人员面部"}
+MIDDLE = {"left": 0.4, "top": 0.4, "right": 0.6, "bottom": 0.6}
 PEOPLE = {
+    "dispatcher": Principal("zhou", frozenset({"dispatcher"})),
     "office": Principal("wang", frozenset({"office"})),
     "verifier": Principal("liu", frozenset({"verifier"})),
     "officer": Principal("li", frozenset({"officer"}), "chengguan"),
@@ -61,13 +71,13 @@ class Scene:
 
     def __init__(self, mongodb_uri: str, namespace: str) -> None:
         self.clock = FixedClock(START)
-        self.store = Store(MongoDriver(mongodb_uri, f"{namespace}reports"), self.clock, [CASES, PHOTOS])
-        self.desk = Desk(self.store, PER_MINUTE)
+        self.store = Store(MongoDriver(mongodb_uri, f"{namespace}reports"), self.clock, [CASES, PHOTOS, AUDIT, BANS])
+        self.desk = Desk(self.store, PER_MINUTE, ALIKE_BITS)
         self._timekeeper = Timekeeper(self.store, PHOTO_DEADLINE)
         settings = Settings(
             mongodb_uri=mongodb_uri, kafka_bootstrap_servers="127.0.0.1:1", http_port=0, auth_jwks="", auth_issuer="x"
         )
-        own = SimpleNamespace(photos=self.desk)
+        own = SimpleNamespace(photos=self.desk, reporters=Reporters(self.store, Vault([Fernet.generate_key()])))
         runtime = Runtime(Service("reports"), settings, self.clock, self.store, MemoryBroker(), own)
         app = create_app(
             "reports",
@@ -97,6 +107,25 @@ class Scene:
                 uow.insert(CASES, _case(case, ids, public))
 
         await self.store.run(command)
+        await self.desk.files.settle()
+
+    async def decide(
+        self, photo: str, what: str, who: str | None = "office", *regions: dict[str, float], **headers: str
+    ) -> httpx.Response:
+        """What staff does about a photo."""
+        body = WHY | ({"regions": list(regions)} if regions else {})
+        return await self.client.post(f"/photos/{photo}/{what}", json=body, headers=_authorized(who) | headers)
+
+    async def view(self, photo: str, who: str | None = "office") -> dict[str, Any]:
+        answer = await self.client.get(f"/photos/{photo}", headers=_authorized(who))
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def document(self, photo: str) -> Photo:
+        found = await self.store.get(PHOTOS, photo)
+        assert found is not None
+        return found
 
     async def later(self, step: timedelta = UNCLAIMED_FOR) -> None:
         self.clock.advance(step)
@@ -105,7 +134,7 @@ class Scene:
 
     async def kept(self) -> dict[str, int]:
         """How many documents there are, by collection."""
-        names = ("photos", "cases", "outbox", "idempotency", "fs.files", "fs.chunks")
+        names = ("photos", "cases", "outbox", "idempotency", "audit", "fs.files", "fs.chunks")
         return {name: count for name in names if (count := await self.store.driver.count(name, {}))}
 
 
@@ -121,7 +150,7 @@ def _case(id: str, photo_ids: Sequence[str], public: bool) -> Case:
         category_version=1,
         channel=Channel.CITIZEN,
         place=Place(112.6, 26.89, ""),
-        limit="4 work-hours",
+        limits={},
         points=Decimal("0.5"),
         public=public,
         registered_at=START,
@@ -206,7 +235,7 @@ async def test_everybody_sees_the_photos_of_a_public_case_without_their_notes(sc
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "image/jpeg"
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["cache-control"] == "private, max-age=5"
+        assert answer.headers["cache-control"] == "private, no-cache"
         assert Image.open(BytesIO(answer.content)).size == pixels
         assert colours_of(answer.content) == ["red", "green", "blue", "white"]
         assert set(markers_of(answer.content)).isdisjoint({*range(0xE1, 0xF0), 0xFE})
@@ -216,8 +245,9 @@ async def test_an_unchanged_photo_is_not_sent_again(scene: Scene) -> None:
     photo = await scene.uploaded()
     await scene.claim(photo)
     tag = (await scene.see(photo, "thumb")).headers["etag"]
-    again = await scene.see(photo, "thumb", **{"if-none-match": tag})
-    assert (again.status_code, again.content) == (304, b"")
+    for known in (tag, f"W/{tag}", f'"another", {tag}'):
+        again = await scene.see(photo, "thumb", **{"if-none-match": known})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
     assert (await scene.see(photo, "large", **{"if-none-match": tag})).status_code == 200
 
 
@@ -229,6 +259,7 @@ async def test_a_photo_that_is_not_public_is_seen_by_those_who_handle_it(scene: 
         first, second = await scene.see(hidden, "large", who), await scene.see(unclaimed, "large", who)
         seen[who] = (first.status_code, second.status_code)
     assert seen == {
+        "dispatcher": (200, 200),
         "office": (200, 200),
         "verifier": (200, 200),
         "officer": (200, 404),
@@ -255,6 +286,7 @@ async def test_only_the_office_gets_the_original(scene: Scene) -> None:
     photo = await scene.uploaded(content)
     await scene.claim(photo)
     answers = {who: await scene.see(photo, "original", who) for who in (*PEOPLE, STRANGER)}
+    assert answers.pop("dispatcher").content == content
     given = answers.pop("office")
     assert given.content == content
     assert given.headers["cache-control"] == "no-store"
@@ -342,13 +374,270 @@ async def test_a_photo_is_either_claimed_or_swept(scene: Scene) -> None:
     assert await scene.store.driver.count("fs.files", {}) == 3 * len(cases)
 
 
+# --- out of sight -------------------------------------------------------------------------------------------
+
+
+async def tags_of(scene: Scene, photo: str) -> dict[str, str]:
+    """What a browser remembers of every size, having looked at it."""
+    answers = {size: await scene.see(photo, size) for size in SIZES}
+    assert {answer.status_code for answer in answers.values()} == {200}
+    return {size: answer.headers["etag"] for size, answer in answers.items()}
+
+
+async def statuses(scene: Scene, photo: str, tags: dict[str, str]) -> set[int]:
+    """How every size is answered: to everybody, and to whoever asks whether what they know is still good."""
+    answers = [await scene.see(photo, size, who) for size in SIZES for who in (*PEOPLE, STRANGER)]
+    answers += [await scene.see(photo, size, **{"if-none-match": tag}) for size, tag in tags.items()]
+    answers += [await scene.see(photo, size, **{"if-none-match": "*"}) for size in SIZES]
+    assert all(answer.headers["cache-control"] != "public" for answer in answers)
+    return {answer.status_code for answer in answers}
+
+
+async def test_a_hidden_photo_is_gone_with_the_next_request(scene: Scene) -> None:
+    photo = await scene.uploaded()
+    await scene.claim(photo)
+    tags = await tags_of(scene, photo)
+    answer = await scene.decide(photo, "hide")
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"photo": photo, "case": "case-1", "hidden": True, "regions": 0},
+    )
+    assert await statuses(scene, photo, tags) == {404}
+    assert (await scene.see(photo, "original", "dispatcher")).content == from_telephone()
+    assert (await scene.decide(photo, "unhide", "dispatcher")).json()["hidden"] is False
+    assert await statuses(scene, photo, tags) == {200, 304}
+
+
+async def test_what_was_blacked_out_is_gone_with_the_next_request(scene: Scene) -> None:
+    photo = await scene.uploaded()
+    await scene.claim(photo)
+    tags, before = await tags_of(scene, photo), await scene.document(photo)
+    answer = await scene.decide(photo, "redact", "dispatcher", MIDDLE)
+    assert (answer.status_code, answer.json()["regions"]) == (200, 1)
+    for size, tag in tags.items():
+        fresh = await scene.see(photo, size, **{"if-none-match": tag})
+        assert (fresh.status_code, fresh.headers["cache-control"]) == (200, "private, no-cache")
+        assert fresh.headers["etag"] not in tags.values()
+        image = Image.open(BytesIO(fresh.content)).convert("L")
+        assert image.getpixel((image.width // 2, image.height // 2)) == 0
+    with pytest.raises(NotFound):
+        await scene.desk.files.copy(before, Size.LARGE)
+    assert (await scene.see(photo, "original", "office")).content == from_telephone()
+    assert (await scene.view(photo))["sha256"] == sha256(from_telephone()).hexdigest()
+    assert (await scene.kept())["fs.files"] == 3
+    assert (await scene.decide(photo, "uncover")).json()["regions"] == 0
+    assert colours_of((await scene.see(photo, "large")).content) == ["red", "green", "blue", "white"]
+
+
+async def test_a_photo_is_out_of_sight_while_it_is_redrawn(scene: Scene) -> None:
+    """The process that decided died before it drew anything; another one finds the work."""
+    photo = await scene.uploaded()
+    await scene.claim(photo)
+    tags = await tags_of(scene, photo)
+    dying = Store(scene.store.driver, scene.clock, [PHOTOS, AUDIT])
+    regions = [Region(**MIDDLE)]
+    await dying.run(lambda uow: redact(uow, photo, regions, "wang", "可见车牌"))
+    assert await statuses(scene, photo, tags) == {404}
+    assert (await scene.view(photo))["redrawing"] is True
+    assert (await scene.see(photo, "original", "office")).status_code == 200
+    await scene.claim(photo)
+    await scene.later(AGAIN_AFTER)
+    assert await statuses(scene, photo, tags) == {200}
+    assert (await scene.view(photo))["redrawing"] is False
+
+
+async def test_requests_that_race_with_hiding_never_see_the_photo_after_its_answer(scene: Scene) -> None:
+    ids = [await scene.uploaded(encoded(picture(seed))) for seed in range(6)]
+    await scene.claim(*ids)
+    hidden: set[str] = set()
+    late: list[tuple[str, int]] = []
+
+    async def look(photo: str) -> None:
+        for _ in range(20):
+            gone = photo in hidden
+            answer = await scene.see(photo, "large")
+            if gone:
+                late.append((photo, answer.status_code))
+
+    async def hide(photo: str) -> None:
+        assert (await scene.decide(photo, "hide")).status_code == 200
+        hidden.add(photo)
+
+    await asyncio.gather(*map(look, ids), *map(hide, ids))
+    assert late
+    assert {status for _, status in late} == {404}
+
+
+async def test_only_office_and_dispatcher_decide(scene: Scene) -> None:
+    photo = await scene.uploaded()
+    await scene.claim(photo)
+    for what, regions in (("hide", []), ("unhide", []), ("redact", [MIDDLE]), ("uncover", [])):
+        answers = {who: (await scene.decide(photo, what, who, *regions)).status_code for who in (*PEOPLE, STRANGER)}
+        allowed = {who for who, status in answers.items() if status not in {401, 403}}
+        assert allowed == {"office", "dispatcher"}
+
+
+async def test_decisions_are_refused_by_name_and_leave_no_trace(scene: Scene) -> None:
+    photo, loose = await scene.uploaded(), await scene.uploaded()
+    await scene.claim(photo)
+    before = await scene.kept()
+    many = [MIDDLE | {"left": n / 100} for n in range(21)]
+    told = {
+        "unknown": refusal_of(await scene.decide("A" * 22, "hide")),
+        "unclaimed": refusal_of(await scene.decide(loose, "hide")),
+        "not hidden": refusal_of(await scene.decide(photo, "unhide")),
+        "not black": refusal_of(await scene.decide(photo, "uncover")),
+        "outside": refusal_of(await scene.decide(photo, "redact", "office", MIDDLE | {"right": 1.1})),
+        "inside out": refusal_of(await scene.decide(photo, "redact", "office", MIDDLE | {"right": 0.3})),
+        "21": refusal_of(await scene.decide(photo, "redact", "office", *many)),
+        "none": refusal_of(await scene.decide(photo, "redact", "office")),
+    }
+    assert told == {
+        "unknown": (404, "photos-not-found"),
+        "unclaimed": (409, "photo-unclaimed"),
+        "not hidden": (409, "photo-not-hidden"),
+        "not black": (409, "photo-not-blackened"),
+        "outside": (422, "validation"),
+        "inside out": (422, "photo-region-empty"),
+        "21": (422, "validation"),
+        "none": (422, "validation"),
+    }
+    for reason, code in (("", "text-required"), ("<b>", "text-has-markup"), ("长" * 201, "validation")):
+        answer = await scene.client.post(
+            f"/photos/{photo}/hide", json={"reason": reason}, headers=_authorized("office")
+        )
+        assert refusal_of(answer) == (422, code)
+        assert answer.json()["field"] == "reason"
+    assert await scene.kept() == before
+
+
+async def test_a_decision_sent_again_takes_effect_once(scene: Scene) -> None:
+    photo = await scene.uploaded()
+    await scene.claim(photo)
+    key = {"idempotency-key": "one"}
+    answers = [await scene.decide(photo, "hide", "office", **key) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+    assert refusal_of(await scene.decide(photo, "hide")) == (409, "photo-hidden")
+    assert (await scene.kept())["audit"] == 1
+
+
+async def test_every_decision_is_written_down_with_what_it_changed(scene: Scene) -> None:
+    photo = await scene.uploaded()
+    await scene.claim(photo)
+    await scene.decide(photo, "hide")
+    await scene.decide(photo, "redact", "dispatcher", MIDDLE, MIDDLE | {"left": 0.1})
+    await scene.decide(photo, "unhide")
+    rows = await scene.store.find(AUDIT, {}, [("number", 1)])
+    assert audit.verify(rows) is None
+    told = [(row.who, row.action, row.subject, row.reason, row.detail["regions"]) for row in rows]
+    black = "400,400,600,600; 100,400,600,600"
+    assert told == [
+        ("wang", "photo.hide", photo, WHY["reason"], ""),
+        ("zhou", "photo.redact", photo, WHY["reason"], black),
+        ("wang", "photo.unhide", photo, WHY["reason"], black),
+    ]
+    seen = (await scene.view(photo, "verifier"))["decisions"]
+    assert [(row["who"], row["what"], row["why"]) for row in seen] == [
+        (who, what, why) for who, what, _, why, _ in told
+    ]
+
+
+async def test_decisions_at_once_are_all_written_down(scene: Scene) -> None:
+    photo = await scene.uploaded()
+    await scene.claim(photo)
+    regions = [{"left": n / 10, "top": 0.0, "right": n / 10 + 0.05, "bottom": 1.0} for n in range(4)]
+    answers = await asyncio.gather(*(scene.decide(photo, "redact", "office", each) for each in regions))
+    assert {answer.status_code for answer in answers} == {200}
+    rows = await scene.store.find(AUDIT, {}, [("number", 1)])
+    assert (len(rows), audit.verify(rows)) == (4, None)
+    assert len((await scene.view(photo))["regions"]) == 4
+    image = Image.open(BytesIO((await scene.see(photo, "large")).content)).convert("L")
+    assert [image.getpixel((int((n / 10 + 0.025) * 640), 240)) for n in range(4)] == [0, 0, 0, 0]
+    assert (await scene.kept())["fs.files"] == 3
+
+
+# --- what staff knows ---------------------------------------------------------------------------------------
+
+
+async def test_staff_reads_what_the_camera_noted_and_how_far_it_is_from_the_case(scene: Scene) -> None:
+    photo = await scene.uploaded(from_telephone(6, "HEIC"))
+    assert (await scene.view(photo))["noted"]["metres_from_case"] is None
+    await scene.claim(photo)
+    told = await scene.view(photo, "verifier")
+    assert told["noted"] == {
+        "longitude": 112.601111,
+        "latitude": 26.89,
+        "metres_from_case": 110,
+        "taken_at": "2026-03-01T08:20:30Z",
+    }
+    assert (told["kind"], told["width"], told["height"], told["case"]) == ("heic", 640, 480, "case-1")
+    assert told["sha256"] == sha256(from_telephone(6, "HEIC")).hexdigest()
+    plain = await scene.uploaded(encoded(corners()))
+    assert (await scene.view(plain))["noted"] is None
+
+
+async def test_what_staff_knows_is_for_those_who_judge(scene: Scene) -> None:
+    photo = await scene.uploaded()
+    await scene.claim(photo)
+    path = f"/photos/{photo}"
+    answers = {who: (await scene.client.get(path, headers=_authorized(who))).status_code for who in (*PEOPLE, STRANGER)}
+    assert {who for who, status in answers.items() if status == 200} == {"office", "dispatcher", "verifier"}
+
+
+async def test_a_picture_that_another_case_showed_is_told_to_staff(scene: Scene) -> None:
+    whole = picture(1)
+    first, equal = await scene.uploaded(encoded(whole)), await scene.uploaded(encoded(whole))
+    near = await scene.uploaded(encoded(whole.resize((400, 300)), quality=60))
+    other = await scene.uploaded(encoded(picture(2)))
+    for number, photo in enumerate((first, equal, near, other), start=1):
+        await scene.claim(photo, case=f"case-{number}")
+    seen = {photo: (await scene.view(photo))["seen_before"] for photo in (first, equal, near, other)}
+    assert seen == {first: [], equal: ["case-1"], near: ["case-1", "case-2"], other: []}
+    assert (await scene.view(first))["equal"] == [equal]
+
+
+async def test_walls_are_not_taken_for_one_another(scene: Scene) -> None:
+    walls = [await scene.uploaded(encoded(Image.new("RGB", (600, 400), (shade, 90, 90)))) for shade in (90, 120, 150)]
+    for number, photo in enumerate(walls):
+        await scene.claim(photo, case=f"case-{number}")
+    assert [(await scene.view(photo))["seen_before"] for photo in walls] == [[], [], []]
+
+
+async def test_pictures_are_looked_up_by_an_index(scene: Scene) -> None:
+    async def uses() -> int:
+        stats = await scene.store.aggregate(PHOTOS, [{"$indexStats": {}}])
+        [bands] = [each for each in stats if each["key"] == {"content.likeness.bands": 1}]
+        return int(bands["accesses"]["ops"])
+
+    photo = await scene.uploaded(encoded(picture(1)))
+    before = await uses()
+    await scene.claim(photo)
+    assert await uses() == before + 1
+
+
 # --- description --------------------------------------------------------------------------------------------
 
 
 async def test_the_description_names_the_accepted_kinds(scene: Scene) -> None:
     document = (await scene.client.get("/openapi.json")).json()
     upload = document["paths"]["/photos"]["post"]
-    assert list(upload["requestBody"]["content"]) == ["image/jpeg", "image/png", "image/webp"]
+    assert list(upload["requestBody"]["content"]) == ["image/jpeg", "image/png", "image/webp", "image/heic"]
     assert {"201", "413", "415", "422", "429"} <= upload["responses"].keys()
     shown = document["paths"]["/photos/{id}/{size}"]["get"]["responses"]["200"]["content"]
     assert list(shown) == ["image/jpeg"]
+
+
+async def test_a_case_no_longer_lists_a_photo_that_is_hidden_and_says_so(scene: Scene) -> None:
+    shown, hidden = await scene.uploaded(), await scene.uploaded(from_telephone(8))
+    await scene.claim(shown, hidden)
+    await scene.decide(hidden, "hide")
+    case = await scene.store.get(CASES, "case-1")
+    assert case is not None
+    assert case.snapshot().photos == (shown,)
+    [told] = await scene.store.find(OUTBOX, {"subject": "case-1"})
+    assert told.type == CaseChanged.TYPE
+    await scene.decide(hidden, "unhide")
+    case = await scene.store.get(CASES, "case-1")
+    assert case is not None
+    assert case.snapshot().photos == (shown, hidden)

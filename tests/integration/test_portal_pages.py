@@ -1,4 +1,4 @@
-"""The portal over HTTP on a real database, with a small stand-in for the reports service."""
+"""The portal's public pages on a real database: cases, their photos, the ranking."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,66 +16,25 @@ import pytest
 import uvicorn
 
 from deploy.local.servers import free_port
-from services.portal.app import SERVICE
-from services.portal.handlers import BOARD, feed
 from services.portal.live import Live
-from services.portal.repo import CASES, HANDED
-from services.portal.reporting import Reports
-from shared.clock import FixedClock
-from shared.contracts.reports import CaseAcknowledged, CaseClosed, CaseState
-from shared.event import Event
-from shared.readmodel import Projector, create
+from services.portal.repo import CASES
+from shared.contracts.reports import (
+    CaseAcknowledged,
+    CaseClosed,
+    CaseRated,
+    CaseReplied,
+    CaseSplit,
+    CaseState,
+    Kind,
+    Level,
+)
 from shared.service import application
-from tests.inprocess import Inside, inside
+from shared.store.unit import Change, Write
+from tests.inprocess import Inside
+from tests.integration.portal_world import FakeReports, a_portal, heard
+from tests.unit.portal import categories
 from tests.unit.portal.events import CASE, NOON, case_event, entry_event, standing_event
 from tests.waiting import eventually
-
-REPORT = {"category": "exposed-rubbish", "community": "430476001007", "text": "垃圾桶满了没人清", "name": "王女士"}
-PHOTO = ("photos", ("a.jpg", b"\xff\xd8 a picture", "image/jpeg"))
-
-
-@dataclass
-class FakeReports:
-    """Answers as the reports service does: one case per key, one identity per upload."""
-
-    filed: dict[str, dict[str, Any]] = field(default_factory=dict)
-    uploads: list[bytes] = field(default_factory=list)
-    seen: list[httpx.Request] = field(default_factory=list)
-    problem: dict[str, Any] | None = None
-    photo_problem: dict[str, Any] | None = None
-    away: bool = False
-
-    async def __call__(self, request: httpx.Request) -> httpx.Response:
-        content = await request.aread()
-        self.seen.append(request)
-        if self.away:
-            raise httpx.ConnectError("nobody is there")
-        if request.method == "GET":
-            return self._picture(request)
-        return self._photo(content) if request.url.path == "/photos" else self._case(request, content)
-
-    def _picture(self, request: httpx.Request) -> httpx.Response:
-        if request.headers.get("if-none-match") == '"one"':
-            return httpx.Response(304, headers={"etag": '"one"', "cache-control": "private, max-age=5"})
-        if "/hidden/" in request.url.path:
-            return httpx.Response(404, json={"code": "photos-not-found"})
-        told = {"etag": '"one"', "cache-control": "private, max-age=5", "content-type": "text/html"}
-        return httpx.Response(200, content=b"<script>", headers=told)
-
-    def _photo(self, content: bytes) -> httpx.Response:
-        if self.photo_problem and b"broken" in content:
-            return httpx.Response(422, json=self.photo_problem)
-        self.uploads.append(content)
-        return httpx.Response(201, json={"photo": f"photo{len(self.uploads)}", "width": 1, "height": 1})
-
-    def _case(self, request: httpx.Request, content: bytes) -> httpx.Response:
-        if self.problem:
-            return httpx.Response(self.problem["status"], json=self.problem)
-        key, told = request.headers["idempotency-key"], json.loads(content)
-        if self.filed.setdefault(key, told) != told:
-            return httpx.Response(422, json={"code": "idempotency-key-reused", "status": 422, "detail": "reused"})
-        number = list(self.filed).index(key)
-        return httpx.Response(201, json={"case": f"20261103-ABCDEFGHJ{number}", "state": "dispatched", "sequence": 1})
 
 
 @pytest.fixture
@@ -86,206 +44,8 @@ def reports() -> FakeReports:
 
 @pytest.fixture
 async def portal(mongodb_uri: str, namespace: str, tmp_path: Path, reports: FakeReports) -> AsyncIterator[Inside]:
-    told = {"reports_url": "http://reports", "reports_per_minute": 20}
-    async with inside(SERVICE, FixedClock(NOON), tmp_path, mongodb_uri, namespace, **told) as service:
-        runtime = service.runtime
-        await runtime.own.reports.close()
-        runtime.own.reports = Reports("http://reports", httpx.MockTransport(reports))
-        runtime.projectors["board"] = Projector(runtime.store, runtime.broker, BOARD, feeding=False)
-        await create(runtime.store, BOARD, runtime.generation("board"))
-        yield service
-        await runtime.own.reports.close()
-
-
-async def heard(portal: Inside, *events: Event) -> None:
-    """The portal has taken in the events."""
-    subscription = feed(portal.runtime.generation("board"))
-    uow = portal.runtime.store.unit()
-    assert subscription.prefetch is not None
-    await subscription.prefetch(uow, events)
-    for event in events:
-        await subscription.handlers[type(event.data)](uow, event)
-    await portal.runtime.store.commit(uow)
-
-
-async def opened(portal: Inside) -> dict[str, str]:
-    """The hidden fields of a fresh form."""
-    page = await portal.http.get("/report")
-    assert page.status_code == 200
-    return hidden(page)
-
-
-def hidden(page: httpx.Response) -> dict[str, str]:
-    return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page.text))
-
-
-async def sent(portal: Inside, *photos: Any, **typed: str) -> httpx.Response:
-    told = {**await opened(portal), **REPORT, **typed}
-    return await portal.http.post("/report", data=told, files=list(photos) or [("photos", ("", b""))])
-
-
-# ---- reporting ---------------------------------------------------------------------------------------------
-
-
-async def test_a_report_goes_to_reports_and_the_browser_to_its_case(portal: Inside, reports: FakeReports) -> None:
-    answer = await sent(portal, PHOTO)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/cases/20261103-ABCDEFGHJ0?sequence=1")
-    [told] = reports.filed.values()
-    assert (told["category"], told["photos"], told["reporter"]["name"]) == ("exposed-rubbish", ["photo1"], "王女士")
-    assert told["channel"] == "citizen"
-    assert reports.uploads == [b"\xff\xd8 a picture"]
-    assert reports.seen[0].headers["content-length"] == str(len(reports.uploads[0]))
-
-
-async def test_nothing_personal_is_kept_here(portal: Inside, reports: FakeReports) -> None:
-    await sent(portal, PHOTO)
-    database = portal.runtime.store.driver
-    kept = {name: await database.find(name, {}) for name in (HANDED.name, "cases_g1", "outbox", "idempotency")}
-    assert [len(rows) for rows in kept.values()] == [1, 0, 0, 0]
-    for private in ("王女士", "垃圾桶"):
-        assert private not in str(kept)
-
-
-async def test_a_double_click_or_a_reload_files_one_case(portal: Inside, reports: FakeReports) -> None:
-    told = {**await opened(portal), **REPORT}
-    answers = [await portal.http.post("/report", data=told, files=[PHOTO]) for _ in range(3)]
-    assert {answer.headers["location"] for answer in answers} == {"/cases/20261103-ABCDEFGHJ0?sequence=1"}
-    assert len(reports.filed) == 1
-    assert len(reports.uploads) == 1
-
-
-async def test_without_photos_nothing_is_written_at_all(portal: Inside, reports: FakeReports) -> None:
-    assert (await sent(portal)).status_code == 303
-    assert await portal.runtime.store.count(HANDED, {}) == 0
-
-
-async def test_what_reports_refuses_is_told_at_the_field_and_nothing_typed_is_lost(
-    portal: Inside, reports: FakeReports
-) -> None:
-    reports.problem = {"code": "x", "status": 422, "detail": "电话号码格式不正确", "field": "reporter.phone"}
-    answer = await sent(portal, PHOTO, phone="<b>12", address='"北门"')
-    assert answer.status_code == 422
-    assert re.search(r'id="fault-phone">电话号码格式不正确', answer.text)
-    for typed in ("垃圾桶满了没人清", 'value="王女士"', 'value="&lt;b&gt;12"', 'value="&#34;北门&#34;"'):
-        assert typed in answer.text
-    assert 'value="exposed-rubbish" data-guidance' in answer.text
-    assert 'name="kept" value="photo1" checked' in answer.text
-
-
-async def test_a_corrected_form_is_filed_with_the_photos_that_are_there_already(
-    portal: Inside, reports: FakeReports
-) -> None:
-    reports.problem = {"code": "x", "status": 422, "detail": "no", "field": "text"}
-    refused = await sent(portal, PHOTO)
-    reports.problem = None
-    told = {**hidden(refused), **REPORT, "kept": "photo1"}
-    answer = await portal.http.post("/report", data=told, files=[("photos", ("", b""))])
-    assert answer.status_code == 303
-    assert [case["photos"] for case in reports.filed.values()] == [["photo1"]]
-    assert len(reports.uploads) == 1
-
-
-async def test_one_broken_photo_does_not_cost_the_good_one(portal: Inside, reports: FakeReports) -> None:
-    reports.photo_problem = {"code": "photo-broken", "status": 422, "detail": "照片文件已损坏"}
-    answer = await sent(portal, ("photos", ("b.jpg", b"broken", "image/jpeg")), PHOTO)
-    assert answer.status_code == 422
-    assert 'id="fault-photos">照片文件已损坏' in answer.text
-    assert 'value="photo1" checked' in answer.text
-    assert not reports.filed
-
-
-async def test_what_is_missing_is_told_before_reports_is_asked(portal: Inside, reports: FakeReports) -> None:
-    answer = await sent(portal, PHOTO, category="", community="")
-    assert answer.status_code == 422
-    assert "fault-category" in answer.text
-    assert "fault-place" in answer.text
-    assert not reports.filed
-    assert 'value="photo1" checked' in answer.text
-
-
-async def test_while_reports_is_away_the_form_waits_and_then_files_one_case(
-    portal: Inside, reports: FakeReports
-) -> None:
-    reports.away = True
-    told = {**await opened(portal), **REPORT}
-    answer = await portal.http.post("/report", data=told, files=[PHOTO])
-    assert answer.status_code == 503
-    assert "retry-after" in answer.headers
-    assert "垃圾桶满了没人清" in answer.text
-    assert hidden(answer)["key"] == told["key"]
-    reports.away = False
-    assert (await portal.http.post("/report", data=told, files=[PHOTO])).status_code == 303
-    assert len(reports.filed) == 1
-
-
-async def test_a_changed_report_under_a_used_key_is_told_apart(portal: Inside, reports: FakeReports) -> None:
-    told = {**await opened(portal), **REPORT}
-    await portal.http.post("/report", data=told, files=[("photos", ("", b""))])
-    answer = await portal.http.post("/report", data={**told, "text": "另一个"}, files=[("photos", ("", b""))])
-    assert answer.status_code == 422
-    assert "此前已经受理" in answer.text
-    assert hidden(answer)["key"] != told["key"]
-    assert len(reports.filed) == 1
-
-
-@pytest.mark.parametrize("forged", ["", "x", "a" * 43, "不是"])
-async def test_a_form_of_another_site_files_nothing(portal: Inside, reports: FakeReports, forged: str) -> None:
-    answer = await portal.http.post(
-        "/report", data={**await opened(portal), **REPORT, "csrf": forged}, files=[("photos", ("", b""))]
-    )
-    assert answer.status_code == 403
-    assert "垃圾桶满了没人清" in answer.text
-    assert not reports.seen
-
-
-async def test_a_form_without_a_cookie_files_nothing(portal: Inside, reports: FakeReports) -> None:
-    told = {**await opened(portal), **REPORT}
-    portal.http.cookies.clear()
-    assert (await portal.http.post("/report", data=told)).status_code == 403
-    assert not reports.seen
-
-
-async def test_cookies_are_for_this_portal_alone(portal: Inside) -> None:
-    cookie = (await portal.http.get("/report")).headers["set-cookie"].lower()
-    assert "httponly" in cookie
-    assert "samesite=lax" in cookie
-    assert "path=/report" in cookie
-
-
-async def test_who_goes_back_finds_the_form_with_the_same_key(portal: Inside) -> None:
-    page = await portal.http.get("/report")
-    assert page.headers["cache-control"] == "private, no-cache"
-    assert 'action="/report?send"' in page.text  # sending to the form's own address would make caches forget it
-
-
-async def test_one_address_may_not_report_without_end(portal: Inside, reports: FakeReports) -> None:
-    told = {**await opened(portal), **REPORT}
-    answers = [await portal.http.post("/report", data={**told, "csrf": ""}) for _ in range(21)]
-    assert [answer.status_code for answer in answers] == [403] * 20 + [429]
-    assert int(answers[-1].headers["retry-after"]) >= 1
-    assert "text/html" in answers[-1].headers["content-type"]
-
-
-async def test_a_report_larger_than_all_photos_together_is_refused_in_words(portal: Inside) -> None:
-    hidden_fields = await opened(portal)
-    large = [("photos", ("a.jpg", bytes(49 * 1024 * 1024), "image/jpeg"))]
-    answer = await portal.http.post("/report", data=hidden_fields, files=large)
-    assert answer.status_code == 413
-    assert "50 MB" in answer.text
-
-
-async def test_what_is_no_form_is_refused_in_words(portal: Inside) -> None:
-    told = {"content-type": "multipart/form-data; boundary=x"}
-    answer = await portal.http.post("/report", content=b"no boundary", headers=told)
-    assert answer.status_code in {403, 422}
-    assert "text/html" in answer.headers["content-type"]
-
-
-async def test_reports_learns_for_whom_the_portal_asks(portal: Inside, reports: FakeReports) -> None:
-    await sent(portal)
-    [request] = reports.seen
-    assert request.headers["x-forwarded-for"] == "127.0.0.1"
-    assert request.headers["accept-language"] == "zh"
+    async with a_portal(mongodb_uri, namespace, tmp_path, reports) as portal:
+        yield portal
 
 
 # ---- cases -------------------------------------------------------------------------------------------------
@@ -327,7 +87,7 @@ async def test_a_case_that_has_not_come_yet_is_on_its_way(portal: Inside) -> Non
     await heard(portal, case_event())
     page = await portal.http.get(f"/cases/{CASE}?sequence=1")
     assert page.status_code == 200
-    assert "已经受理" in page.text
+    assert "已派遣" in page.text
 
 
 async def test_an_unknown_case_is_not_found_in_words(portal: Inside) -> None:
@@ -358,6 +118,86 @@ async def test_a_closed_case_is_signed_off_for_everybody(portal: Inside) -> None
     assert "已销号" not in (await portal.http.get(f"/cases/{CASE}")).text
     await heard(portal, case_event(2, CaseClosed, state=CaseState.CLOSED, due_at=None, closed_at=NOON))
     assert "已销号" in (await portal.http.get(f"/cases/{CASE}")).text
+
+
+async def test_a_case_shows_who_helps_how_late_it_is_and_what_was_done(portal: Inside) -> None:
+    late: dict[str, Any] = {
+        "state": CaseState.REPLIED,
+        "due_at": None,
+        "level": Level.ORANGE,
+        "supporting": ("chengguan", "jiaojing"),
+    }
+    await heard(portal, case_event(photos=("one",)), case_event(2, CaseReplied, reply_photos=("after",), **late))
+    page = (await portal.http.get(f"/cases/{CASE}")).text
+    for told in ("/units/chengguan", "/units/jiaojing", "超期·橙色督办", "整改后照片", "/photos/after/thumb"):
+        assert told in page
+    assert "超期·橙色督办" in (await portal.http.get("/cases")).text
+
+
+async def test_cases_that_belong_together_lead_to_each_other(portal: Inside) -> None:
+    whole, part, twin, earlier = CASE, f"{CASE}-1", "20261103-TWINTWINTW", "20261003-EARLIEREAR"
+    split: dict[str, Any] = {"state": CaseState.SPLIT, "unit": None, "due_at": None, "children": (part, f"{CASE}-2")}
+    await heard(portal, case_event(), case_event(2, CaseSplit, repeat_of=earlier, **split))
+    await heard(portal, case_event(case=part, parent=whole))
+    await heard(portal, case_event(case=twin, state=CaseState.MERGED, merged_into=whole, due_at=None))
+    page = (await portal.http.get(f"/cases/{whole}")).text
+    for linked in (part, f"{CASE}-2", earlier):
+        assert f'href="/cases/{linked}"' in page
+    assert 'class="progress"' not in page
+    assert f'href="/cases/{whole}"' in (await portal.http.get(f"/cases/{part}")).text
+    merged = (await portal.http.get(f"/cases/{twin}")).text
+    assert f'href="/cases/{whole}"' in merged
+    assert "与反映同一问题的案件合并办理" in merged
+
+
+async def test_what_the_reporter_says_of_the_result_is_shown(portal: Inside) -> None:
+    closed: dict[str, Any] = {"state": CaseState.CLOSED, "due_at": None, "closed_at": NOON}
+    await heard(portal, case_event(), case_event(2, CaseClosed, **closed))
+    assert "上报人评价" not in (await portal.http.get(f"/cases/{CASE}")).text
+    await heard(portal, case_event(3, CaseRated, satisfied=False, **closed))
+    assert "不满意" in (await portal.http.get(f"/cases/{CASE}")).text
+
+
+async def test_praise_has_no_deadline_and_is_nothing_that_was_put_right(portal: Inside) -> None:
+    praise: dict[str, Any] = {"kind": Kind.PRAISE, "state": CaseState.CLOSED, "due_at": None, "closed_at": NOON}
+    await heard(portal, case_event(**praise), case_event(case="20261103-PROBLEMPRO"))
+    page = (await portal.http.get(f"/cases/{CASE}")).text
+    assert "点赞" in page
+    for absent in ("整改时限", "已销号", 'class="progress"'):
+        assert absent not in page
+    assert re.search(r"<dd>0</dd><dt>本月办结", (await portal.http.get("/")).text)
+    shown = (await portal.http.get("/cases?kind=praise")).text
+    assert re.findall(r'href="/cases/(20261103-\w+)"', shown) == [CASE]
+    assert re.findall(r'href="/cases/(20261103-\w+)"', (await portal.http.get("/cases?kind=problem")).text) == [
+        "20261103-PROBLEMPRO"
+    ]
+    assert (await portal.http.get("/cases?kind=nonsense")).status_code == 200
+
+
+async def test_a_category_that_the_office_has_made_since_has_its_name(portal: Inside, reports: FakeReports) -> None:
+    reports.categories.append(categories.told("drones", name="无人机扰民", name_en="Drones"))
+    await heard(portal, case_event(category="drones"))
+    assert "无人机扰民" in (await portal.http.get(f"/cases/{CASE}")).text
+    assert "Drones" in (await portal.http.get("/cases?lang=en")).text
+
+
+async def test_who_may_not_know_the_spot_does_not_get_it_as_json_either(portal: Inside) -> None:
+    await heard(portal, case_event(category="noise", address=""))
+    told = (await portal.http.get(f"/api/cases/{CASE}")).json()
+    assert (told["longitude"], told["latitude"], told["community"]) == (None, None, "430476001007")
+
+
+async def test_a_document_of_before_is_still_shown(portal: Inside) -> None:
+    await heard(portal, case_event())
+    driver = portal.runtime.store.driver
+    [document] = await driver.find(f"{CASES.name}_g1", {})
+    new = ["kind", "stage", "stage_due_at", "level", "supporting", "reply_photos", "parent", "children"]
+    new += ["merged_into", "repeat_of", "reopens", "satisfied"]
+    before = {name: value for name, value in document.items() if name not in new}
+    assert len(before) == len(document) - len(new)
+    await driver.transact([Write(f"{CASES.name}_g1", CASE, Change.REPLACE, before, document["v"])])
+    page = await portal.http.get(f"/cases/{CASE}")
+    assert (page.status_code, "暴露垃圾" in page.text) == (200, True)
 
 
 async def test_the_same_case_as_json(portal: Inside) -> None:
@@ -468,7 +308,8 @@ async def message(lines: AsyncIterator[str]) -> dict[str, str]:
 
 # ---- all pages ---------------------------------------------------------------------------------------------
 
-PAGES = ["/", "/report", "/cases", f"/cases/{CASE}", "/ranking", "/units/huanwei", "/cases/unknown"]
+PAGES = ["/", "/report", f"/report/done?case={CASE}", "/track", "/cases", f"/cases/{CASE}", "/ranking"]
+PAGES += ["/units/huanwei", "/cases/unknown"]
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -485,8 +326,9 @@ async def test_pages_let_nothing_run_but_our_own_files(portal: Inside, address: 
 
 
 @pytest.mark.parametrize("address", PAGES)
-async def test_pages_speak_english_where_asked(portal: Inside, address: str) -> None:
+async def test_pages_speak_english_where_asked(portal: Inside, reports: FakeReports, address: str) -> None:
     await heard(portal, case_event(address=""), standing_event("huanwei", "99"), entry_event("huanwei", 1))
+    reports.away = True  # its catalogue has no English in this test
     asked = await portal.http.get(address, headers={"accept-language": "en-GB,en;q=0.9"})
     assert '<html lang="en">' in asked.text
     words = re.sub(r"<[^>]*>", "", asked.text).replace("中文", "")

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jwt
 import pytest
+from fastapi.routing import APIRoute
 
 from deploy.local import issuer
+from services.reports.api.cases import router
 from services.reports.app import SERVICE
-from services.reports.commands import mark_overdue
+from services.reports.commands.handling import mark_overdue
+from services.reports.domain import TRANSITIONS
 from services.reports.repo import CASES
 from shared.clock import FixedClock
 from shared.consumer import MARKS
+from shared.contracts.reports import CaseEvent, CaseOverdue, Level
 from shared.store import IDEMPOTENCY, OUTBOX, Collection
 from tests.inprocess import Inside, inside
 
@@ -59,8 +66,7 @@ async def test_a_report_is_on_file_with_its_unit_and_deadline(reports: Inside) -
     case = await reports.runtime.store.get(CASES, told["case"])
     assert case is not None
     assert case.text == REPORT["text"]
-    assert case.reporter is not None
-    assert case.reporter.phone == "0734-8888888"
+    assert reports.runtime.own.reporters.person(case.reporter).phone == "0734-8888888"
 
 
 async def test_nothing_of_the_reporter_is_in_the_event_or_the_public_view(reports: Inside) -> None:
@@ -243,8 +249,9 @@ async def test_an_officer_sees_the_cases_of_the_own_unit_only(reports: Inside) -
     mine = (await filed(reports))["case"]
     await filed(reports, category="street-vending")
     officer = reports.token("officer", unit="huanwei")
-    page = (await reports.http.get("/cases?unit=chengguan", headers=officer)).json()
-    assert [case["case"] for case in page["cases"]] == [mine]
+    for query, seen in (("", [mine]), ("?unit=huanwei", [mine]), ("?unit=chengguan", [])):
+        page = (await reports.http.get(f"/cases{query}", headers=officer)).json()
+        assert [case["case"] for case in page["cases"]] == seen
 
 
 async def test_pages_follow_each_other_without_gap_or_repeat(reports: Inside) -> None:
@@ -273,20 +280,426 @@ async def test_strangers_are_limited_and_told_when_to_come_back(reports: Inside)
     assert staff.status_code == 201
 
 
-async def test_many_commands_on_one_case_leave_a_legal_history(reports: Inside) -> None:
-    id = (await filed(reports))["case"]
-    officer, verifier = reports.token("officer", unit="huanwei"), reports.token("verifier")
-    requests = [
-        reports.http.post(f"/cases/{id}/{step}", json=body, headers=caller)
-        for _ in range(15)
-        for step, body, caller in (
-            ("acknowledge", None, officer),
-            ("reply", {"text": "已清运"}, officer),
-            ("verify", {"passed": False}, verifier),
-        )
+# ---- every way a case can take ----
+
+
+class Hands:
+    """Who acts on the one case of a test, and what the routes answer."""
+
+    def __init__(self, reports: Inside, id: str, unit: str = "huanwei") -> None:
+        self.reports, self.id = reports, id
+        self.unit = reports.token("officer", unit=unit)
+        self.checker = reports.token("verifier")
+        self.centre = reports.token("dispatcher")
+        self.leader = reports.token("leader")
+
+    async def ask(self, step: str, by: dict[str, str], **body: object) -> httpx.Response:
+        return await self.reports.http.post(f"/cases/{self.id}/{step}", json=body or None, headers=by)
+
+    async def do(self, step: str, by: dict[str, str], **body: object) -> dict[str, Any]:
+        answer = await self.ask(step, by, **body)
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def refused(self, step: str, by: dict[str, str], **body: object) -> tuple[int, str]:
+        """Status and code, of a refusal that leaves no trace."""
+        before = await traces(self.reports)
+        answer = await self.ask(step, by, **body)
+        assert await traces(self.reports) == before
+        return answer.status_code, answer.json()["code"]
+
+    async def view(self, by: dict[str, str] | None = None) -> dict[str, Any]:
+        told: dict[str, Any] = (await self.reports.http.get(f"/cases/{self.id}", headers=by or {})).json()
+        return told
+
+    async def events(self) -> list[str]:
+        rows = await self.reports.runtime.store.find(OUTBOX, {"subject": self.id}, [("sequence", 1)])
+        assert [row.sequence for row in rows] == list(range(1, len(rows) + 1))
+        return [row.type.removeprefix("chuangwen.reports.case-").removesuffix(".v1") for row in rows]
+
+
+async def a_case(reports: Inside, **change: object) -> Hands:
+    told = await filed(reports, **change)
+    return Hands(reports, told["case"], told["unit"] or "chengguan")
+
+
+async def replied(reports: Inside) -> Hands:
+    case = await a_case(reports)
+    await case.do("acknowledge", case.unit)
+    await case.do("reply", case.unit, text="已清运")
+    return case
+
+
+async def closed(reports: Inside) -> Hands:
+    case = await replied(reports)
+    await case.do("verify", case.checker, passed=True)
+    await case.do("close", case.centre)
+    return case
+
+
+async def test_a_citizens_report_is_found_on_the_spot_filed_and_sent_on(reports: Inside) -> None:
+    live = reports.runtime.own.catalogue
+    held = await live.current()
+    checked = replace(held.categories["exposed-rubbish"], site_check=True)
+    live._held = replace(held, categories={**held.categories, checked.code: checked})
+    case = await a_case(reports)
+    assert (await case.view())["snapshot"]["stage"] == "site-check"
+    assert await case.refused("file", case.centre) == (409, "site-check-owed")
+    assert await case.refused("dispatch", case.centre, unit="huanwei") == (409, "site-check-owed")
+    assert (await case.do("confirm", case.checker, note="属实"))["state"] == "site-verified"
+    told = await case.do("file", case.centre)
+    assert (told["state"], told["unit"], told["due_at"]) == ("dispatched", "huanwei", "2026-11-23T07:00:00Z")
+    assert await case.events() == ["registered", "site-verified", "filed", "dispatched"]
+
+
+async def test_the_office_files_and_dispatches_what_nobody_routed(reports: Inside) -> None:
+    case = await a_case(reports, category="other-matter")
+    assert (await case.do("confirm", case.checker, note=""))["state"] == "site-verified"
+    assert (await case.do("file", case.centre))["state"] == "filed"
+    body = {"unit": "chengguan", "supporting": ["chengguan"]}
+    assert await case.refused("dispatch", case.centre, **body) == (422, "lead-among-supporting")
+    body = {"unit": "chengguan", "supporting": ["nobody"]}
+    assert await case.refused("dispatch", case.centre, **body) == (422, "unit-unknown")
+    told = await case.do("dispatch", case.centre, unit="chengguan", supporting=["huanwei"])
+    assert (told["state"], told["unit"]) == ("dispatched", "chengguan")
+
+
+async def test_the_reason_for_turning_a_case_down_is_there_for_everybody(reports: Inside) -> None:
+    case = await a_case(reports, category="other-matter")
+    assert await case.refused("reject", case.centre, reason="") == (422, "validation")
+    assert await case.refused("reject", case.centre, reason="  ") == (422, "text-required")
+    assert (await case.do("reject", case.centre, reason="属于个人纠纷"))["state"] == "rejected"
+    assert (await case.view())["timeline"][-1]["note"] == "属于个人纠纷"
+    assert await case.refused("file", case.centre) == (409, "transition-not-allowed")
+
+
+async def test_work_begins_and_a_case_of_the_wrong_unit_goes_back(reports: Inside) -> None:
+    case = await a_case(reports)
+    await case.do("acknowledge", case.unit)
+    told = await case.do("return", case.unit, reason="属市政设施")
+    assert (told["state"], told["unit"], told["due_at"]) == ("returned", None, None)
+    assert (await case.view())["timeline"][-1]["note"] == "", "reasons stay among those inside"
+    await case.do("dispatch", case.centre, unit="shizheng")
+    assert await case.refused("acknowledge", case.unit) == (403, "case-of-another-unit")
+    other = reports.token("liaison", unit="shizheng")
+    await case.do("acknowledge", other)
+    assert (await case.do("start", other))["state"] == "rectifying"
+    assert await case.refused("return", other, reason="也不归我们") == (409, "transition-not-allowed")
+
+
+async def test_it_is_too_late_to_give_a_case_back_after_a_working_day(reports: Inside) -> None:
+    case = await a_case(reports, category="street-light")
+    reports.clock.set(MONDAY + timedelta(hours=33, milliseconds=1))
+    assert await case.refused("return", case.unit, reason="不归我们") == (409, "return-too-late")
+
+
+async def test_more_time_is_asked_for_and_granted_by_who_may(reports: Inside) -> None:
+    case = await a_case(reports)
+    assert await case.refused("extension/decision", case.centre, granted=True) == (409, "extension-not-asked")
+    assert await case.refused("extension", case.unit, reason="难", limit="soon") == (422, "limit-unreadable")
+    assert await case.refused("extension", case.unit, reason="难", limit="9999个工作日") == (422, "limit-too-far")
+    await case.do("extension", case.unit, reason="车辆故障")
+    assert await case.refused("extension", case.unit, reason="车辆故障") == (409, "extension-asked-already")
+    told = await case.do("extension/decision", case.centre, granted=True)
+    assert told["due_at"] == "2026-11-24T02:00:00Z"  # 15:00 plus 4 work-hours
+    await case.do("extension", case.unit, reason="还差一点", limit="2个工作日")
+    assert await case.refused("extension/decision", case.centre, granted=True, reason="可") == (
+        403,
+        "extension-needs-leader",
+    )
+    assert await case.refused("extension/decision", case.leader, granted=True) == (422, "text-required")
+    told = await case.do("extension/decision", case.leader, granted=True, reason="情况属实")
+    assert told["due_at"] == "2026-11-26T10:00:00Z"
+    assert (await case.view())["snapshot"]["extensions"] == 2
+
+
+async def test_more_time_refused_leaves_the_limit_as_it_was(reports: Inside) -> None:
+    case = await a_case(reports)
+    reports.clock.advance(timedelta(hours=1))
+    await case.do("extension", case.unit, reason="车辆故障")
+    reports.clock.set(MONDAY + timedelta(hours=6, minutes=30))
+    await reports.runtime.store.run(lambda uow: mark_overdue(uow, case.id))
+    assert "overdue" not in await case.events(), "nothing runs out until somebody has decided"
+    told = await case.do("extension/decision", case.centre, granted=False, reason="理由不充分")
+    assert told["due_at"] == "2026-11-23T07:00:00Z"
+    assert (await case.events())[-2:] == ["overdue", "changed"]
+    assert await case.refused("extension", case.unit, reason="再次申请") == (409, "extension-too-late")
+
+
+async def test_a_case_rests_until_its_review_and_its_limit_comes_later(reports: Inside) -> None:
+    case = await a_case(reports)
+    rest = {"reason": "等待设备", "review_at": "2026-12-01T09:00:00+08:00"}
+    for moment, expected in (
+        ("2026-11-23T09:00:00+08:00", (422, "review-past")),
+        ("9999-12-31T23:59:59-12:00", (422, "review-too-far")),
+        ("2026-12-01T09:00:00", (422, "validation")),
+        ("tomorrow", (422, "validation")),
+    ):
+        assert await case.refused("suspend", case.leader, reason="等待", review_at=moment) == expected
+    told = await case.do("suspend", case.leader, **rest)
+    assert (told["state"], told["due_at"]) == ("suspended", None)
+    assert await case.refused("reply", case.unit, text="好了") == (409, "transition-not-allowed")
+    assert await case.refused("resume", case.unit, note="") == (403, "command-of-another-side")
+    reports.clock.set(MONDAY + timedelta(days=1))
+    told = await case.do("resume", case.leader, note="设备已到")
+    assert (told["state"], told["due_at"]) == ("dispatched", "2026-11-24T07:00:00Z")
+    assert (await case.events())[1:] == ["suspended", "resumed"]
+
+
+async def test_the_reporter_is_asked_and_the_limit_stands_still_meanwhile(reports: Inside) -> None:
+    case = await a_case(reports)
+    await case.do("acknowledge", case.unit)
+    assert (await case.do("ask-reporter", case.unit, question="在几号楼？"))["state"] == "waiting"
+    reports.clock.advance(timedelta(hours=1))
+    told = await case.do("resume", case.unit, note="来电答复：3号楼")
+    assert (told["state"], told["due_at"]) == ("acknowledged", "2026-11-23T08:00:00Z")
+    view = await case.view()
+    assert "几号楼" not in str(view)
+    assert "3号楼" not in str(view)
+    await case.do("ask-reporter", case.centre, question="能否补一张照片？")
+    reports.clock.advance(timedelta(days=7))
+    for _ in range(2):
+        await reports.runtime.store.run(lambda uow: mark_overdue(uow, case.id))
+    # Three working days for the answer, to Thursday evening; then the four hours that were left.
+    assert (await case.events())[-4:] == ["waiting", "overdue", "resumed", "overdue"]
+    assert (await case.view())["snapshot"]["overdue_at"] == "2026-11-27T07:00:00Z"
+
+
+async def test_what_was_signed_off_is_opened_again_by_the_office(reports: Inside) -> None:
+    case = await closed(reports)
+    assert await case.refused("reopen", case.centre, reason=" ") == (422, "text-required")
+    reports.clock.advance(timedelta(days=1))
+    told = await case.do("reopen", case.centre, reason="回访不属实")
+    assert (told["state"], told["unit"], told["due_at"]) == ("dispatched", "huanwei", "2026-11-24T07:00:00Z")
+    assert (await case.view())["snapshot"]["reopens"] == 1
+
+
+async def test_what_is_written_into_a_case_is_seen_by_whom_it_is_for(reports: Inside) -> None:
+    case = await a_case(reports)
+    sequence = (await case.do("comment", case.unit, text="已联系物业"))["sequence"]
+    await case.do("comment", case.centre, text="将于今晚清运", public=True)
+    assert sequence == (await case.do("comment", case.leader, text="抓紧"))["sequence"] == 1, "no event carries a note"
+    notes = ["", "", "已联系物业", "将于今晚清运", "抓紧"]
+    assert [line["note"] for line in (await case.view(case.unit))["timeline"]][2:] == notes[2:]
+    assert [line["note"] for line in (await case.view())["timeline"]][2:] == ["", "将于今晚清运", ""]
+    stranger = reports.token("officer", unit="chengguan")
+    assert await case.refused("comment", stranger, text="看看") == (403, "case-of-another-unit")
+    assert await case.refused("comment", reports.token("officer"), text="看看") == (403, "command-of-another-side")
+    assert await case.refused("comment", case.unit, text="<b>急</b>") == (422, "text-has-markup")
+    assert await case.refused("comment", case.unit, text="x", photos=["0" * 32]) == (422, "photo-unknown")
+
+
+async def test_two_reports_of_one_problem_are_merged_and_parted_again(reports: Inside) -> None:
+    case, other = await a_case(reports), await a_case(reports)
+    for into, expected in (
+        (case.id, (409, "merge-into-itself")),
+        ("20261123-NOBODY0000", (422, "case-unknown")),
+    ):
+        assert await case.refused("merge", case.centre, into=into) == expected
+    told = await case.do("merge", case.centre, into=other.id)
+    assert (told["state"], told["due_at"]) == ("merged", None)
+    assert (await case.view())["snapshot"]["merged_into"] == other.id
+    line = (await other.view(other.centre))["timeline"][-1]
+    assert (line["command"], line["by"], line["note"]) == ("merge", "centre", case.id)
+    third = await a_case(reports)
+    assert await third.refused("merge", case.centre, into=case.id) == (409, "merge-into-ended")
+    assert await other.refused("merge", case.centre, into=third.id) == (409, "merged-has-merged")
+    reports.clock.advance(timedelta(hours=1))
+    told = await case.do("unmerge", case.centre)
+    assert (told["state"], told["due_at"]) == ("dispatched", "2026-11-23T08:00:00Z")
+    assert (await case.view())["snapshot"]["merged_into"] is None
+    assert await case.refused("unmerge", case.centre) == (409, "transition-not-allowed")
+
+
+async def test_several_units_have_a_part_each_and_the_whole_closes_with_the_last(reports: Inside) -> None:
+    case = await a_case(reports)
+    assert await case.refused("split", case.centre, units=["huanwei"]) == (422, "validation")
+    assert await case.refused("split", case.centre, units=["huanwei", "huanwei"]) == (422, "split-needs-units")
+    assert await case.refused("split", case.centre, units=["huanwei", "nobody"]) == (422, "unit-unknown")
+    assert (await case.do("split", case.centre, units=["huanwei", "chengguan"]))["state"] == "split"
+    parts = [
+        Hands(reports, id, unit)
+        for id, unit in zip((await case.view())["snapshot"]["children"], ("huanwei", "chengguan"), strict=True)
     ]
-    answers = await asyncio.gather(*requests)
+    for part in parts:
+        snapshot = (await part.view())["snapshot"]
+        assert (snapshot["parent"], snapshot["state"]) == (case.id, "dispatched")
+        assert (await part.view(part.unit))["text"] == REPORT["text"]
+        await part.do("acknowledge", part.unit)
+        await part.do("reply", part.unit, text="已处理")
+        await part.do("verify", part.checker, passed=True)
+        assert (await case.view())["snapshot"]["state"] == "split"
+        await part.do("close", part.centre)
+    assert (await case.view())["snapshot"]["state"] == "closed"
+    assert await case.refused("reopen", case.centre, reason="没好") == (409, "reopen-the-parts")
+    assert await parts[0].refused("split", case.centre, units=["huanwei", "chengguan"]) == (
+        409,
+        "transition-not-allowed",
+    )
+    await parts[0].do("reopen", case.centre, reason="没好")
+    assert (await case.view())["snapshot"]["state"] == "split"
+    assert (await case.events())[1:] == ["split", "closed", "reopened"]
+
+
+CENTRE, UNIT = {"office", "dispatcher"}, {"officer", "liaison", "office", "dispatcher"}
+MAY: dict[str, tuple[dict[str, object] | None, set[str]]] = {
+    "confirm": ({"note": ""}, {"verifier", *CENTRE}),
+    "file": (None, CENTRE),
+    "reject": ({"reason": "不属实"}, CENTRE),
+    "dispatch": ({"unit": "huanwei"}, CENTRE),
+    "split": ({"units": ["huanwei", "chengguan"]}, CENTRE),
+    "acknowledge": (None, UNIT),
+    "start": (None, UNIT),
+    "return": ({"reason": "不归我们"}, UNIT),
+    "extension": ({"reason": "来不及"}, UNIT),
+    "extension/decision": ({"granted": True}, {"leader", *CENTRE}),
+    "suspend": ({"reason": "等待", "review_at": "2026-12-01T09:00:00+08:00"}, {"leader"}),
+    "ask-reporter": ({"question": "几号楼？"}, UNIT),
+    "resume": ({"note": ""}, {"leader", *UNIT}),
+    "reply": ({"text": "已清运"}, UNIT),
+    "verify": ({"passed": True}, {"verifier", *CENTRE}),
+    "close": (None, CENTRE),
+    "reopen": ({"reason": "没好"}, CENTRE),
+    "comment": ({"text": "在办"}, {"verifier", "leader", *UNIT}),
+    "merge": ({"into": "20261123-0000000000"}, CENTRE),
+    "unmerge": (None, CENTRE),
+}
+ROLES = (
+    "citizen",
+    "officer",
+    "liaison",
+    "verifier",
+    "office",
+    "dispatcher",
+    "leader",
+    "discipline",
+    "service",
+    "admin",
+)
+
+
+def test_every_way_of_a_case_is_looked_at() -> None:
+    paths = {route.path for route in router.routes if isinstance(route, APIRoute) and route.methods == {"POST"}}
+    assert paths == {"/cases"} | {f"/cases/{{id}}/{step}" for step in MAY}
+
+
+@pytest.mark.parametrize("step", MAY)
+async def test_who_may_do_it_and_who_may_not(reports: Inside, step: str) -> None:
+    case = await a_case(reports)
+    body, allowed = MAY[step]
+    before = await traces(reports)
+    assert await case.refused(step, {}, **(body or {})) == (401, "token-missing")
+    for role in ROLES:
+        answer = await case.ask(step, reports.token(role, unit="xingzheng"), **(body or {}))
+        assert (answer.json().get("code") == "role-required") is (role not in allowed), role
+    if step not in {"split", "comment", "suspend", "resume"}:
+        assert await traces(reports) == before
+
+
+@pytest.mark.parametrize("step", [step for step, (body, _) in MAY.items() if body])
+async def test_what_is_sent_is_taken_literally(reports: Inside, step: str) -> None:
+    case = await a_case(reports)
+    body, _ = MAY[step]
+    assert body is not None
+    office = reports.token("office", "leader", unit="huanwei")
+    assert await case.refused(step, office, **body, surprise=1) == (422, "validation")
+    texts = [name for name, told in body.items() if isinstance(told, str) and name not in {"review_at"}]
+    for name in texts:
+        assert await case.refused(step, office, **{**body, name: "长" * 2001}) == (422, "validation")
+        assert await case.refused(step, office, **{**body, name: None}) == (422, "validation")
+
+
+async def test_a_refusal_is_told_in_words_of_the_caller(reports: Inside) -> None:
+    case = await a_case(reports)
+    for language, sentence in (
+        ("zh", "案件处于“已派遣”状态（dispatched），不能“销号”（close）"),
+        ("en", "A case that is dispatched (已派遣) does not allow close (销号)"),
+    ):
+        answer = await case.ask("close", case.centre | {"Accept-Language": language})
+        assert answer.json()["detail"] == sentence
+
+
+async def test_the_ladder_of_a_case_is_told_once_whoever_looks_how_often(reports: Inside) -> None:
+    case = await a_case(reports)
+    told = []
+    for days in (0, 0, 1, 1, 3, 3, 10):
+        reports.clock.set(MONDAY + timedelta(days=days, hours=6))
+        await asyncio.gather(*(reports.runtime.store.run(lambda uow: mark_overdue(uow, case.id)) for _ in range(3)))
+        told.append(len(await case.events()) - 1)
+    assert told == [1, 1, 2, 2, 3, 3, 3], "blue, orange a day later, red three days later"
+    rows = await reports.runtime.store.find(OUTBOX, {"subject": case.id}, [("sequence", 1)])
+    levels = [(data.level, data.elapsed_minutes) for row in rows if isinstance(data := row.event.data, CaseOverdue)]
+    assert levels == [(Level.BLUE, 0), (Level.ORANGE, 420), (Level.RED, 1260)]
+
+
+Step = tuple[str, dict[str, object], dict[str, str]]
+
+
+def everything(case: Hands) -> list[Step]:
+    """What is done to a case, one after the other, by those who may."""
+    rest: dict[str, object] = {"reason": "等待", "review_at": "2026-12-01T09:00:00+08:00"}
+    return [
+        ("acknowledge", {}, case.unit),
+        ("suspend", rest, case.leader),
+        ("resume", {"note": ""}, case.leader),
+        ("start", {}, case.unit),
+        ("reply", {"text": "已清运"}, case.unit),
+        ("verify", {"passed": False}, case.checker),
+        ("reply", {"text": "再次清运"}, case.unit),
+        ("verify", {"passed": True}, case.checker),
+        ("close", {}, case.centre),
+        ("reopen", {"reason": "没好"}, case.centre),
+    ]
+
+
+async def assert_legal(case: Hands, answers: list[httpx.Response]) -> int:
+    """One event and one line for each command that was answered 200, and each led where the table says. How many."""
     assert {answer.status_code for answer in answers} <= {200, 409}
-    rows = await reports.runtime.store.find(OUTBOX, {"subject": id}, [("sequence", 1)])
-    taken = sum(answer.status_code == 200 for answer in answers)
-    assert [row.sequence for row in rows] == list(range(1, taken + 2))
+    assert "conflict" not in {answer.json().get("code") for answer in answers}, "who loses a race tries again"
+    done = [answer.json()["sequence"] for answer in answers if answer.status_code == 200]
+    rows = await case.reports.runtime.store.find(OUTBOX, {"subject": case.id}, [("sequence", 1)])
+    assert [row.sequence for row in rows] == list(range(1, len(rows) + 1))
+    assert sorted(done) == list(range(2, len(rows) + 1)), "each answer tells of an event of its own"
+    stored = await case.reports.runtime.store.get(CASES, case.id)
+    assert stored is not None
+    commands = [fact.command for fact in stored.timeline if fact.by is not None and fact.command != "comment"][1:]
+    states = [data.case.state for row in rows if isinstance(data := row.event.data, CaseEvent)]
+    for (before, after), command in zip(pairwise(states), commands, strict=True):
+        row = TRANSITIONS[before, command]
+        assert row.target in {after, "earlier"}, (before, command, after)
+    assert stored.state is states[-1]
+    return len(done)
+
+
+async def test_two_hundred_commands_at_once_leave_a_legal_history(reports: Inside) -> None:
+    case = await a_case(reports)
+    steps = [step for _ in range(10) for step in everything(case)]
+    asked = [case.ask(step, by, **body) for step, body, by in steps]
+    notes = [case.ask("comment", case.unit, text=f"第 {n} 条") for n in range(100)]
+    answers = await asyncio.gather(*(each for pair in zip(asked, notes, strict=True) for each in pair))
+    assert await assert_legal(case, list(answers[::2])) >= 1
+    assert {answer.status_code for answer in answers[1::2]} == {200}, "to write is always allowed"
+    lines = (await case.view(case.unit))["timeline"]
+    assert sum(line["command"] == "comment" for line in lines) == 100
+
+
+async def test_many_callers_who_go_on_and_on_leave_a_legal_history(reports: Inside) -> None:
+    case = await a_case(reports)
+
+    async def caller(first: int) -> list[httpx.Response]:
+        steps = everything(case)
+        return [await case.ask(step, by, **body) for step, body, by in steps[first:] + steps[:first]]
+
+    answers = [answer for each in await asyncio.gather(*map(caller, 2 * [*range(10)])) for answer in each]
+    assert len(answers) == 200
+    assert await assert_legal(case, answers) >= 1
+
+
+async def test_nobody_who_writes_into_a_busy_case_is_turned_away(reports: Inside) -> None:
+    case = await a_case(reports)
+    answers = await asyncio.gather(*(case.ask("comment", case.unit, text=f"第 {n} 条") for n in range(200)))
+    assert {answer.status_code for answer in answers} == {200}
+    view = await case.view(case.unit)
+    notes = [line["note"] for line in view["timeline"] if line["command"] == "comment"]
+    assert sorted(notes) == sorted(f"第 {n} 条" for n in range(200)), "no update is lost"

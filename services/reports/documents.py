@@ -1,0 +1,200 @@
+"""Papers of cases: issued once under a number of their own, kept as they were, printed as often as asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from services.reports.district import District
+from services.reports.domain import Case, Person
+from services.reports.domain.papers import (
+    Document,
+    DocumentKind,
+    Heading,
+    Names,
+    Serial,
+    assignment_order,
+    erased,
+    rectification_receipt,
+    serial,
+    turn_of,
+)
+from services.reports.repo import CASES
+from services.reports.views import STAFF
+from shared.auth import Principal
+from shared.clock import CHINA
+from shared.documents import Paper, Press
+from shared.errors import Forbidden, NotFound, Unavailable
+from shared.store import Collection, Index, Store, UnitOfWork
+from shared.store.collection import Filter
+
+DOCUMENTS = Collection(
+    "documents",
+    Document,
+    [
+        Index((("case", 1), ("issued_at", 1))),
+        Index((("kind", 1), ("unit", 1), ("year", 1), ("number", 1)), unique=True),
+    ],
+)
+"""Papers quote what was written into the case: what is erased there must be erased here."""
+SERIALS = Collection("serials", Serial)
+MOST_SHOWN = 200
+"""Papers of one case that are listed; each takes a dispatch, a reply or a rework."""
+PATIENCE = 10.0
+"""Seconds to wait for the papers that this process numbers first."""
+ISSUERS = {
+    DocumentKind.ASSIGNMENT_ORDER: ("dispatcher", "office"),
+    DocumentKind.RECTIFICATION_RECEIPT: ("liaison", "officer"),
+}
+"""Who may issue what; a unit's people only for their own unit's cases."""
+
+
+class DocumentView(BaseModel):
+    """A paper that was issued. `number` is as the paper bears it; `issued_by` is a unit, or `office`."""
+
+    id: str
+    kind: DocumentKind
+    name: str
+    number: str
+    case: str
+    unit: str
+    issued_at: datetime
+    issued_by: str
+
+
+class Desk:
+    """Where one process issues and prints papers. `portal_url` is the portal's address, where their codes lead."""
+
+    def __init__(self, portal_url: str) -> None:
+        self.press = Press()
+        self._portal_url = portal_url.rstrip("/")
+        self._turn = asyncio.Lock()
+
+    def url_of(self, case_id: str) -> str:
+        """The public page of a case."""
+        return f"{self._portal_url}/cases/{case_id}"
+
+    @asynccontextmanager
+    async def numbering(self) -> AsyncIterator[None]:
+        """One at a time: numbers without a gap are decided one after the other, and processes contend enough.
+
+        Raises Unavailable when that takes too long.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise Unavailable("too many papers are being issued") from None
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+
+async def issue(
+    uow: UnitOfWork, district: District, desk: Desk, id: str, kind: DocumentKind, caller: Principal, by_unit: str
+) -> Document:
+    """The paper of this kind for the case as it stands; for one turn of the case always the one issued first.
+
+    Raises NotFound, Forbidden (`role-required`, `case-of-another-unit`) and Refused (`document-not-possible`).
+    """
+    case = await uow.get(CASES, id)
+    _require_issuer(case, kind, caller)
+    unit, turn, year = case.unit or "", turn_of(case, kind), uow.now.astimezone(CHINA).year
+    # Read, and so written, before the document: whoever loses a race hears Conflict there, and decides again.
+    given = await uow.find(SERIALS, Serial.id_of(kind, unit, year))
+    issued = await uow.find(DOCUMENTS, Document.id_of(kind, id, unit, turn))
+    if issued is not None:
+        return issued
+    serials = given or Serial(Serial.id_of(kind, unit, year))
+    number = serials.next()
+    heading = Heading(serial(year, number), uow.now, desk.url_of(id))
+    document = Document(
+        id=Document.id_of(kind, id, unit, turn),
+        kind=kind,
+        case=id,
+        unit=unit,
+        turn=turn,
+        year=year,
+        number=number,
+        issued_at=uow.now,
+        issued_by=by_unit,
+        paper=await _paper(uow, district, case, kind, heading),
+    )
+    uow.save(SERIALS, serials) if given else uow.insert(SERIALS, serials)
+    uow.insert(DOCUMENTS, document)
+    return document
+
+
+async def forget(uow: UnitOfWork, store: Store, case: Case, person: Person, *, whole: bool) -> None:
+    """The papers quote what is erased in the case: the report if `whole`, and a person. Before the case itself."""
+    report = case.text if whole else ""
+    found = await store.driver.find(DOCUMENTS.name, {"case": case.id}, fields=())
+    for document in (await uow.load(DOCUMENTS, [each["_id"] for each in found])).values():
+        document.paper = erased(document.paper, person, report)
+        uow.save(DOCUMENTS, document)
+
+
+async def papers_of(store: Store, case_id: str, caller: Principal) -> list[Document]:
+    """The papers of a case that the caller may read, oldest first. Raises NotFound (`cases-not-found`)."""
+    if await store.get(CASES, case_id) is None:
+        raise NotFound("cases-not-found", id=case_id)
+    filter: Filter = {"case": case_id}
+    if not caller.has(*STAFF):
+        filter["unit"] = caller.unit or ""
+    return await store.find(DOCUMENTS, filter, [("issued_at", 1)], MOST_SHOWN)
+
+
+async def paper(store: Store, id: str, caller: Principal) -> Document:
+    """One paper, for staff and the unit it was issued to or by. Raises NotFound (`documents-not-found`)."""
+    document = await store.get(DOCUMENTS, id)
+    if document is None or not (caller.has(*STAFF) or caller.unit == document.unit):
+        raise NotFound("documents-not-found", id=id)
+    return document
+
+
+def view(document: Document) -> DocumentView:
+    """What is told of a paper besides the paper itself."""
+    return DocumentView(
+        id=document.id,
+        kind=document.kind,
+        name=document.kind.chinese,
+        number=serial(document.year, document.number),
+        case=document.case,
+        unit=document.unit,
+        issued_at=document.issued_at,
+        issued_by=document.issued_by,
+    )
+
+
+async def _paper(uow: UnitOfWork, district: District, case: Case, kind: DocumentKind, heading: Heading) -> Paper:
+    names = _names(district, case)
+    if kind is DocumentKind.ASSIGNMENT_ORDER:
+        return assignment_order(case, names, heading)
+    answered = DocumentKind.ASSIGNMENT_ORDER
+    order = await uow.find(DOCUMENTS, Document.id_of(answered, case.id, case.unit or "", turn_of(case, answered)))
+    return rectification_receipt(case, names, heading, serial(order.year, order.number) if order else None)
+
+
+def _require_issuer(case: Case, kind: DocumentKind, caller: Principal) -> None:
+    roles = ISSUERS[kind]
+    if not caller.has(*roles):
+        raise Forbidden("role-required", roles=", ".join(roles))
+    if kind is DocumentKind.RECTIFICATION_RECEIPT and caller.unit != case.unit:
+        raise Forbidden("case-of-another-unit", unit=caller.unit)
+
+
+def _names(district: District, case: Case) -> Names:
+    """Chinese names; the code itself where the district's files do not know it any more."""
+    unit, category = district.units.get(case.unit or ""), district.categories.get(case.category)
+    community = district.communities.get(case.place.community)
+    return Names(
+        district=district.name.zh,
+        unit=unit.name.zh if unit else case.unit or "",
+        category=category.name.zh if category else case.category,
+        community=community.name.zh if community else case.place.community,
+    )

@@ -1,0 +1,89 @@
+"""The office's templates, read from `templates.json` of the district's folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from services.reports.district import DistrictUnusable
+from services.reports.domain import Case, Command
+from services.reports.domain.templates import Template
+from services.reports.views.names import Names
+from shared.clock import CHINA
+
+FILE = "templates.json"
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    version: int
+    effective_from: date
+    templates: list[Template]
+
+
+@dataclass(frozen=True)
+class Templates:
+    """All templates of the district in one version of the file, in its order; a district may have none."""
+
+    version: int
+    templates: Sequence[Template]
+
+    @classmethod
+    def load(cls, folder: Path, categories: Collection[str]) -> Templates:
+        """What the file says; `categories` are those there are. Raises DistrictUnusable with every fault by row."""
+        path = folder / FILE
+        if not path.exists():
+            return cls(0, ())
+        try:
+            file = _File.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise DistrictUnusable(
+                [f"{FILE}: {'.'.join(map(str, at['loc']))}: {at['msg']}" for at in error.errors()]
+            ) from None
+        if faults := list(_faults(file, categories)):
+            raise DistrictUnusable(faults)
+        return cls(file.version, tuple(file.templates))
+
+    def of(self, step: Command | None = None, category: str | None = None) -> list[Template]:
+        """Those for a step and a category."""
+        return [template for template in self.templates if template.fits(step, category)]
+
+
+def _faults(file: _File, categories: Collection[str]) -> Iterator[str]:
+    for code, times in Counter(template.code for template in file.templates).items():
+        if times > 1:
+            yield f"{FILE}: {code} is listed twice"
+    for template in file.templates:
+        yield from (f"{FILE}: {template.code}: {fault}" for fault in template.faults())
+        for category in template.categories:
+            if category not in categories:
+                yield f"{FILE}: {template.code}: category {category} is not known"
+
+
+def placeholders(case: Case, names: Names, now: datetime) -> dict[str, str]:
+    """What the case says where a template asks; what it cannot say is left out. Times are those of Asia/Shanghai."""
+    return {
+        "case": case.id,
+        "category": names.category(case.category),
+        "community": names.community(case.place.community),
+        "address": case.place.address,
+        "unit": names.unit(case.unit or ""),
+        "registered": _day(case.registered_at),
+        "due": _minute(case.target_at) if case.target_at else "",
+        "today": _day(now),
+    }
+
+
+def _day(moment: datetime) -> str:
+    local = moment.astimezone(CHINA)
+    return f"{local.year}年{local.month}月{local.day}日"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{_day(moment)}{moment.astimezone(CHINA):%H:%M}"

@@ -1,0 +1,69 @@
+"""One case as its reader may see it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from services.reports.domain import Answer, Case, Moderation, Routing
+from services.reports.repo import CASES
+from services.reports.reporters import Reporters, ReporterView
+from shared.auth import Principal
+from shared.contracts.reports import CaseSnapshot
+from shared.errors import NotFound
+from shared.store import Store
+
+STAFF = ("office", "dispatcher", "verifier", "leader", "discipline", "admin")
+
+
+class Happened(BaseModel):
+    """One line of a case's history."""
+
+    at: datetime
+    command: str
+    by: str | None = None
+    note: str = ""
+
+
+class CaseView(BaseModel):
+    """A case as the caller may see it: all but snapshot and history only for those inside.
+
+    `address` and `photos` are there although the public may not see them (yet). `followers` counts who waits for it
+    besides its reporter, reporters and followers of merged cases included.
+    """
+
+    snapshot: CaseSnapshot
+    timeline: list[Happened]
+    text: str | None = None
+    answers: dict[str, Answer] | None = None
+    routing: Routing | None = None
+    address: str | None = None
+    photos: tuple[str, ...] | None = None
+    moderation: Moderation | None = None
+    reporter: ReporterView | None = None
+    followers: int | None = None
+
+
+async def case_view(store: Store, id: str, caller: Principal, reporters: Reporters) -> CaseView:
+    """Raises NotFound(`cases-not-found`)."""
+    case = await store.get(CASES, id)
+    if case is None:
+        raise NotFound("cases-not-found", id=id)
+    inside = sees_inside(case, caller)
+    timeline = [
+        Happened(at=fact.at, command=fact.command, by=fact.by, note=fact.note if inside or fact.public else "")
+        for fact in case.timeline
+    ]
+    view = CaseView(snapshot=case.snapshot(), timeline=timeline)
+    if inside:
+        view.text, view.answers, view.routing = case.text, case.answers, case.routing
+        view.address, view.photos = case.place.address, case.photos
+        view.moderation, view.reporter = case.moderation, reporters.seen(case, caller)
+        view.followers = await reporters.followers(case)
+    return view
+
+
+def sees_inside(case: Case, caller: Principal) -> bool:
+    """Whether the caller may read what was written: staff of the campaign, and the units in charge."""
+    return caller.has(*STAFF) or (caller.unit is not None and caller.unit in {case.unit, *case.supporting})

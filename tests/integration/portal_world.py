@@ -1,0 +1,193 @@
+"""The portal over HTTP on a real database, with a small stand-in for the reports service."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from services.portal.app import SERVICE
+from services.portal.handlers import BOARD, feed
+from services.portal.reporting import Reports
+from shared.clock import FixedClock
+from shared.event import Event
+from shared.readmodel import Projector, create
+from tests.inprocess import Inside, inside
+from tests.unit.portal.categories import asked, told
+from tests.unit.portal.events import CASE, NOON
+
+CODE = "7Q3-KX0-M4T-ZA9-2RC-5NE"
+FOLLOWING = "2RC-5NE-7Q3-KX0-M4T-ZA9"
+REPORT = {
+    "category": "exposed-rubbish",
+    "community": "430476001007",
+    "text": "垃圾桶满了没人清",
+    "name": "王女士",
+    "may_publish": "1",
+}
+SPOT = {"longitude": "112.6", "latitude": "26.9"}
+PHOTO = ("photos", ("a.jpg", b"\xff\xd8 a picture", "image/jpeg"))
+NO_PHOTO = ("photos", ("", b""))
+UNKNOWN: dict[str, Any] = {"code": "tracking-code-unknown", "status": 404, "detail": "没有这个查询码，或已过保存期限"}
+MISTYPED: dict[str, Any] = {"code": "tracking-code-mistyped", "status": 422, "detail": "查询码有误", "field": "code"}
+CATEGORIES = [
+    told("exposed-rubbish", name="暴露垃圾", name_en="Exposed rubbish"),
+    told("manhole-cover", name="井盖缺失破损", photo_required=True),
+    told("noise", name="噪声扰民", name_en="Noise", public=False),
+    told(
+        "public-toilet",
+        name="公厕脏乱",
+        questions=[asked("where", required=True), asked("faults", "choices"), asked("since", "date")],
+    ),
+]
+
+
+@dataclass
+class FakeReports:
+    """Answers as the reports service does: one case per key, one identity per upload."""
+
+    filed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    uploads: list[bytes] = field(default_factory=list)
+    seen: list[httpx.Request] = field(default_factory=list)
+    problem: dict[str, Any] | None = None
+    photo_problem: dict[str, Any] | None = None
+    away: bool = False
+    categories: list[dict[str, Any]] = field(default_factory=lambda: list(CATEGORIES))
+    similar: list[dict[str, Any]] = field(default_factory=list)
+    similar_problem: int | None = None
+    followed: dict[str, str] = field(default_factory=dict)
+    follow_problem: dict[str, Any] | None = None
+    tracked: dict[str, dict[str, Any]] = field(default_factory=dict)
+    said: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    say_problem: dict[str, Any] | None = None
+    limited: bool = False
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        content = await request.aread()
+        if request.url.path == "/categories":
+            return self._catalogue(request)
+        self.seen.append(request)
+        if self.away:
+            raise httpx.ConnectError("nobody is there")
+        if self.limited:
+            body = {"code": "rate-limited", "status": 429, "detail": "请求过于频繁，请 7 秒后再试"}
+            return httpx.Response(429, json=body, headers={"retry-after": "7"})
+        return self._answer(request, content)
+
+    def _answer(self, request: httpx.Request, content: bytes) -> httpx.Response:
+        path = request.url.path
+        if request.method == "GET":
+            return self._picture(request)
+        if path == "/photos":
+            return self._photo(content)
+        if path == "/cases/similar":
+            return httpx.Response(self.similar_problem or 200, json={} if self.similar_problem else self.similar)
+        if path.endswith("/follow"):
+            return self._follow(request)
+        if path.startswith("/tracking"):
+            return self._tracking(request, json.loads(content))
+        return self._case(request, content)
+
+    def _catalogue(self, request: httpx.Request) -> httpx.Response:
+        if self.away:
+            raise httpx.ConnectError("nobody is there")
+        tag = f'"{len(self.categories)}"'
+        if request.headers.get("if-none-match") == tag:
+            return httpx.Response(304, headers={"etag": tag})
+        return httpx.Response(200, json=self.categories, headers={"etag": tag})
+
+    def _picture(self, request: httpx.Request) -> httpx.Response:
+        if request.headers.get("if-none-match") == '"one"':
+            return httpx.Response(304, headers={"etag": '"one"', "cache-control": "private, max-age=5"})
+        if "/hidden/" in request.url.path:
+            return httpx.Response(404, json={"code": "photos-not-found"})
+        told = {"etag": '"one"', "cache-control": "private, max-age=5", "content-type": "text/html"}
+        return httpx.Response(200, content=b"<script>", headers=told)
+
+    def _photo(self, content: bytes) -> httpx.Response:
+        if self.photo_problem and b"broken" in content:
+            return httpx.Response(422, json=self.photo_problem)
+        self.uploads.append(content)
+        return httpx.Response(201, json={"photo": f"photo{len(self.uploads)}", "width": 1, "height": 1})
+
+    def _case(self, request: httpx.Request, content: bytes) -> httpx.Response:
+        if self.problem:
+            return httpx.Response(self.problem["status"], json=self.problem)
+        key, told = request.headers["idempotency-key"], json.loads(content)
+        if self.filed.setdefault(key, told) != told:
+            return httpx.Response(422, json={"code": "idempotency-key-reused", "status": 422, "detail": "reused"})
+        case = f"20261103-ABCDEFGHJ{list(self.filed).index(key)}"
+        return httpx.Response(201, json={"case": case, "state": "dispatched", "sequence": 1, "tracking": CODE})
+
+    def _follow(self, request: httpx.Request) -> httpx.Response:
+        if self.follow_problem:
+            return httpx.Response(self.follow_problem["status"], json=self.follow_problem)
+        case = request.url.path.split("/")[2]
+        self.followed[request.headers["idempotency-key"]] = case
+        return httpx.Response(201, json={"case": case, "tracking": FOLLOWING})
+
+    def _tracking(self, request: httpx.Request, told: dict[str, Any]) -> httpx.Response:
+        code, deed = told.pop("code"), request.url.path.removeprefix("/tracking").strip("/")
+        if code not in self.tracked:
+            refusal = UNKNOWN if len(code) == len(CODE) else MISTYPED
+            return httpx.Response(refusal["status"], json=refusal)
+        if not deed:
+            return httpx.Response(200, json=self.tracked[code])
+        if self.say_problem:
+            return httpx.Response(self.say_problem["status"], json=self.say_problem)
+        self.said[request.headers["idempotency-key"]] = (deed, told)
+        return httpx.Response(200, json={"case": CASE, "state": "registered", "words": "已受理", "sequence": 2})
+
+
+@asynccontextmanager
+async def a_portal(mongodb_uri: str, namespace: str, folder: Path, reports: FakeReports) -> AsyncIterator[Inside]:
+    """The portal with its stand-in for the reports service, and an empty board."""
+    settings = {"reports_url": "http://reports", "portal_url": "http://reports", "reports_per_minute": 20}
+    async with inside(SERVICE, FixedClock(NOON), folder, mongodb_uri, namespace, **settings) as service:
+        runtime = service.runtime
+        await runtime.own.reports.close()
+        runtime.own.reports = Reports("http://reports", httpx.MockTransport(reports))
+        runtime.projectors["board"] = Projector(runtime.store, runtime.broker, BOARD, feeding=False)
+        await create(runtime.store, BOARD, runtime.generation("board"))
+        yield service
+        await runtime.own.reports.close()
+
+
+async def heard(portal: Inside, *events: Event) -> None:
+    """The portal has taken in the events."""
+    subscription = feed(portal.runtime.generation("board"))
+    uow = portal.runtime.store.unit()
+    assert subscription.prefetch is not None
+    await subscription.prefetch(uow, events)
+    for event in events:
+        await subscription.handlers[type(event.data)](uow, event)
+    await portal.runtime.store.commit(uow)
+
+
+def hidden(page: httpx.Response) -> dict[str, Any]:
+    """The hidden fields of a page, but for those of parts that are not in force."""
+    in_force = re.sub(r"<fieldset[^>]* disabled>.*?</fieldset>", "", page.text, flags=re.DOTALL)
+    found: dict[str, list[str]] = {}
+    for name, value in re.findall(r'<input type="hidden" name="([\w.-]+)" value="([^"]*)"', in_force):
+        found.setdefault(name, []).append(unescape(value))
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+async def opened(portal: Inside, address: str = "/report") -> dict[str, Any]:
+    """The hidden fields of a fresh form."""
+    page = await portal.http.get(address)
+    assert page.status_code == 200
+    return hidden(page)
+
+
+async def sent(portal: Inside, *photos: Any, **typed: str) -> httpx.Response:
+    """A report as a browser without scripts sends it, filled in and sent once."""
+    fields = {**await opened(portal), **REPORT, **typed}
+    return await portal.http.post("/report", data=fields, files=list(photos) or [NO_PHOTO])

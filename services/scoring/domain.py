@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from shared.audit import GENESIS, chain_hash
 from shared.clock import CHINA
+from shared.contracts.reports import Level, Stage
 from shared.contracts.scoring import ChargeMade, EntryPosted, StandingChanged
 
 FULL_SCORE = Decimal(100)
@@ -22,7 +23,8 @@ FULL_SCORE = Decimal(100)
 class Rule:
     """A rule of the office, in one version: when an event of type `when` is told, `factor` × the points at stake.
 
-    In force from `effective_from` (`YYYY-MM-DD`, Asia/Shanghai) until a later version of the same code is.
+    An overdue limit counts where it is one of `stage` that has reached `level`. In force from `effective_from`
+    (`YYYY-MM-DD`, Asia/Shanghai) until a later version of the same code is.
     """
 
     code: str
@@ -30,6 +32,8 @@ class Rule:
     effective_from: str
     when: str
     factor: Decimal = Decimal(1)
+    stage: str = Stage.RECTIFY
+    level: str = Level.BLUE
 
 
 @dataclass

@@ -20,12 +20,15 @@ from shared.store import UnitOfWork
 
 async def on_overdue(uow: UnitOfWork, event: Event) -> None:
     """Charge the unit by the rules that were in force when its limit ran out."""
-    case = cast(CaseOverdue, event.data).case
+    told = cast(CaseOverdue, event.data)
+    case = told.case
     if case.unit is None:
         return
-    happened_at = case.overdue_at or event.time
+    happened_at = told.reached_at or case.overdue_at or event.time
     book = await uow.get(RULE_BOOKS, CURRENT)
     for rule in book.in_force(event.type, happened_at):
+        if (rule.stage, rule.level) != (told.stage, told.level):
+            continue
         charges = await _charges(uow, case)
         charges.times += 1
         made = ChargeMade(

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
+
+import pytest
 
 from services.scoring.app import SERVICE
 from services.scoring.commands import adopt
+from services.scoring.district import District
 from services.scoring.domain import Rule, RuleBook, find_flaw
 from services.scoring.handlers import on_charge, on_overdue
 from services.scoring.repo import CHARGES, CURRENT, ENTRIES, LEDGERS, RULE_BOOKS, STANDINGS
 from shared.clock import FixedClock
-from shared.contracts.reports import CaseOverdue, CaseSnapshot, CaseState, Channel, Place
+from shared.contracts.reports import CaseOverdue, CaseSnapshot, CaseState, Channel, Level, Place, Stage
 from shared.contracts.scoring import ChargeMade, EntryPosted, StandingChanged
 from shared.event import Event
 from shared.store import Store
 from shared.testing.memory_store import MemoryDriver
+from tests.platform import DISTRICT
 
+SAMPLE = District.load(DISTRICT).rule_book
+COSTS = (Stage.RECTIFY, Level.BLUE)
 NOON = datetime(2026, 11, 3, 4, 0, tzinfo=UTC)
 
 
@@ -25,7 +34,14 @@ def a_store() -> Store:
     return Store(MemoryDriver(clock), clock, SERVICE.collections)
 
 
-def overdue(unit: str | None = "huanwei", case: str = "20261103-ABCDEFGHJK", sequence: int = 2) -> Event:
+def overdue(
+    unit: str | None = "huanwei",
+    case: str = "20261103-ABCDEFGHJK",
+    sequence: int = 2,
+    stage: Stage = Stage.RECTIFY,
+    level: Level = Level.BLUE,
+    reached_at: datetime | None = None,
+) -> Event:
     snapshot = CaseSnapshot(
         case=case,
         state=CaseState.DISPATCHED,
@@ -38,7 +54,8 @@ def overdue(unit: str | None = "huanwei", case: str = "20261103-ABCDEFGHJK", seq
         registered_at=NOON - timedelta(hours=5),
         overdue_at=NOON - timedelta(minutes=1),
     )
-    return Event.new(CaseOverdue(case=snapshot), case, sequence, NOON)
+    told = CaseOverdue(case=snapshot, stage=stage, level=level, reached_at=reached_at)
+    return Event.new(told, case, sequence, NOON)
 
 
 async def with_rules(*rules: Rule) -> Store:
@@ -63,6 +80,56 @@ async def test_an_overdue_case_charges_its_unit_by_the_rule_in_force() -> None:
         "reports.case/20261103-ABCDEFGHJK/2",
     )
     assert charge.happened_at == NOON - timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(("stage", "level"), [each for each in product(Stage, Level) if each != COSTS])
+async def test_by_the_rules_of_the_sample_only_the_units_limit_that_runs_out_costs(stage: Stage, level: Level) -> None:
+    uow = (await with_rules(*SAMPLE.rules)).unit()
+    await on_overdue(uow, overdue(stage=stage, level=level))
+    assert uow.events == []
+
+
+async def test_by_the_rules_of_the_sample_a_case_overdue_costs_its_points() -> None:
+    uow = (await with_rules(*SAMPLE.rules)).unit()
+    await on_overdue(uow, overdue())
+    assert [event.data.points for event in uow.events if isinstance(event.data, ChargeMade)] == [Decimal("0.5")]
+
+
+async def test_an_event_from_before_there_were_stages_and_levels_is_charged_as_it_was() -> None:
+    uow = (await with_rules(RULE)).unit()
+    told = json.loads(overdue().value)
+    for name in ("stage", "level", "due_at", "reached_at", "elapsed_minutes"):
+        del told[name]
+    await on_overdue(uow, replace(overdue(), value=json.dumps(told).encode()))
+    assert len(uow.events) == 1
+
+
+async def test_a_rule_may_be_about_another_stage_or_level() -> None:
+    rules = [
+        replace(RULE, code="acknowledged-late", stage=Stage.ACKNOWLEDGE),
+        replace(RULE, code="last-warning", level=Level.RED, factor=Decimal(2)),
+    ]
+    store = await with_rules(*rules)
+    charged = {}
+    for stage, level in product((Stage.ACKNOWLEDGE, Stage.RECTIFY), (Level.BLUE, Level.RED)):
+        uow = store.unit()
+        await on_overdue(uow, overdue(stage=stage, level=level))
+        charged[stage, level] = [event.data.rule for event in uow.events if isinstance(event.data, ChargeMade)]
+    assert charged == {
+        (Stage.ACKNOWLEDGE, Level.BLUE): ["acknowledged-late"],
+        (Stage.ACKNOWLEDGE, Level.RED): [],
+        (Stage.RECTIFY, Level.BLUE): [],
+        (Stage.RECTIFY, Level.RED): ["last-warning"],
+    }
+
+
+async def test_points_are_lost_in_the_month_in_which_the_level_was_reached() -> None:
+    uow = (await with_rules(RULE)).unit()
+    october = NOON - timedelta(days=4)
+    await on_overdue(uow, overdue(reached_at=october))
+    [event] = uow.events
+    assert isinstance(event.data, ChargeMade)
+    assert event.data.happened_at == october
 
 
 async def test_a_case_overdue_again_is_charged_again_as_the_next_event_of_the_same_aggregate() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
@@ -29,9 +30,12 @@ RECONNECT_MILLISECONDS = 3000
 @router.get("/api/cases/{id}", response_model=CaseView)
 async def case(request: Request, id: str, caller: Anyone) -> CaseView:
     """案件 · One case with its history."""
-    view = await portal_of(request).views.case(id)
+    portal = portal_of(request)
+    view = await portal.views.case(id)
     if view is None:
         raise NotFound("case-not-shown", id=id[:40])
+    if (await portal.catalogue.current()).hides_place(view.category):
+        return replace(view, longitude=None, latitude=None)
     return view
 
 

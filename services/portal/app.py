@@ -10,7 +10,7 @@ from services.portal import api, pages
 from services.portal.handlers import BOARD
 from services.portal.portal import Portal
 from services.portal.rendering import STATIC, Assets
-from services.portal.repo import HANDED
+from services.portal.repo import HANDED, SESSIONS
 from services.portal.settings import Settings
 from shared.service import Runtime, Service
 
@@ -22,8 +22,8 @@ async def prepare(runtime: Runtime) -> Portal:
 
 SERVICE = Service(
     name="portal",
-    routers=[api.router, pages.router],
-    collections=[HANDED],
+    routers=[api.router, *pages.ROUTERS],
+    collections=[HANDED, SESSIONS],
     read_models=[BOARD],
     settings=Settings,
     messages=[Path(__file__).with_name("messages.json")],

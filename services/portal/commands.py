@@ -1,4 +1,4 @@
-"""A report on its way to the reports service: photos first, then the case, once."""
+"""Photos on their way to the reports service, ahead of what they belong to, once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from starlette.datastructures import UploadFile
 
-from services.portal.forms import Report
 from services.portal.repo import HANDED, Handed
 from services.portal.reporting import Rejected, Reports
 from shared.errors import Duplicate
@@ -25,24 +24,24 @@ class PhotosRefused(Exception):
 
 
 async def hand_in(
-    store: Store, reports: Reports, report: Report, photos: Sequence[UploadFile], headers: Headers
+    store: Store, reports: Reports, key: str, kept: tuple[str, ...], photos: Sequence[UploadFile], headers: Headers
 ) -> tuple[str, ...]:
-    """The photos of the report, by their identity in reports: each form hands in its photos once.
+    """The photos of a form by their identity in reports, the `kept` ones first. By its key, each form hands in once.
 
     Raises PhotosRefused and Unavailable; what was handed in by then and never claimed, reports removes in a day.
     """
     if not photos:
-        return report.kept
-    before = await store.get(HANDED, report.key)
+        return kept
+    before = await store.get(HANDED, key)
     if before is not None:
         return before.photos
-    handed = await _upload(reports, report.kept, photos, headers)
+    handed = await _upload(reports, kept, photos, headers)
     uow = store.unit()
-    uow.insert(HANDED, Handed(report.key, handed, uow.now))
+    uow.insert(HANDED, Handed(key, handed, uow.now))
     try:
         await store.commit(uow)
     except Duplicate:  # a second click was faster
-        faster = await store.get(HANDED, report.key)
+        faster = await store.get(HANDED, key)
         return faster.photos if faster else handed
     return handed
 

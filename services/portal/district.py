@@ -37,14 +37,6 @@ class Named(BaseModel):
     parent: str | None = None
 
 
-class Category(Named):
-    """A kind of problem that can be reported. Of one that is not `public` no page may tell the exact place."""
-
-    guidance: Name
-    photo_required: bool
-    public: bool
-
-
 class _DistrictFile(BaseModel):
     name: Name
     communities: list[Named]
@@ -53,11 +45,6 @@ class _DistrictFile(BaseModel):
 class _UnitsFile(BaseModel):
     groups: list[Named]
     units: list[Named]
-
-
-class _CategoriesFile(BaseModel):
-    groups: list[Named]
-    categories: list[Category]
 
 
 @dataclass(frozen=True)
@@ -120,8 +107,6 @@ class District:
     communities: Mapping[str, Named]
     units: Mapping[str, Named]
     unit_groups: Mapping[str, Named]
-    categories: Mapping[str, Category]
-    category_groups: Mapping[str, Named]
     map: Map
 
     @classmethod
@@ -129,26 +114,13 @@ class District:
         """Raises OSError, ValueError, KeyError."""
         district = _DistrictFile.model_validate_json((folder / "district.json").read_bytes())
         units = _UnitsFile.model_validate_json((folder / "units.json").read_bytes())
-        categories = _CategoriesFile.model_validate_json((folder / "categories.json").read_bytes())
         return cls(
             name=district.name,
             communities={each.code: each for each in district.communities},
             units={each.code: each for each in units.units},
             unit_groups={each.code: each for each in units.groups},
-            categories={each.code: each for each in categories.categories},
-            category_groups={each.code: each for each in categories.groups},
             map=Map.of(json.loads((folder / "communities.geojson").read_bytes())),
         )
-
-    def grouped(self) -> Iterator[tuple[Named, list[Category]]]:
-        """The categories by group, those without any left out."""
-        for group in self.category_groups.values():
-            if members := [each for each in self.categories.values() if each.group == group.code]:
-                yield group, members
-
-    def hides_place(self, category: str) -> bool:
-        """Whether pages tell no more than the community. Holds for a category nobody knows, too."""
-        return category not in self.categories or not self.categories[category].public
 
 
 def _rings(geometry: Mapping[str, Any]) -> Iterator[list[tuple[float, float]]]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from shared.clock import CHINA
-from shared.contracts.reports import CaseState, Channel
+from shared.contracts.reports import CaseState, Channel, Kind, Level, Stage
 
 FULL_SCORE = Decimal(100)
 """Of a unit that has lost nothing in a period (see shared.contracts.scoring.StandingChanged)."""
@@ -25,7 +25,10 @@ class Happened:
 
 @dataclass
 class CaseView:
-    """A case as the public sees it. Times are UTC; `sequence` is the number of the newest event taken in."""
+    """A case as the public sees it. Times are UTC; `sequence` is the number of the newest event taken in.
+
+    All else as in `shared.contracts.reports.CaseSnapshot`. The spot is None for those who may not know it.
+    """
 
     id: str
     sequence: int
@@ -33,8 +36,8 @@ class CaseView:
     channel: Channel
     category: str
     community: str
-    longitude: float
-    latitude: float
+    longitude: float | None
+    latitude: float | None
     address: str
     photos: tuple[str, ...]
     unit: str | None
@@ -44,10 +47,49 @@ class CaseView:
     overdue_at: datetime | None
     reworks: int
     timeline: list[Happened] = field(default_factory=list)
+    kind: Kind = Kind.PROBLEM
+    stage: Stage | None = None
+    stage_due_at: datetime | None = None
+    level: Level | None = None
+    supporting: tuple[str, ...] = ()
+    reply_photos: tuple[str, ...] = ()
+    parent: str | None = None
+    children: tuple[str, ...] = ()
+    merged_into: str | None = None
+    repeat_of: str | None = None
+    reopens: int = 0
+    satisfied: bool | None = None
 
     def is_overdue(self, now: datetime) -> bool:
         """Whether a limit has run out and the unit has not replied yet."""
         return self.due_at is not None and self.due_at < now
+
+    @property
+    def step(self) -> int | None:
+        """How far along STEPS the case is; None for one that is not on that way."""
+        return None if self.kind is Kind.PRAISE else step_of(self.state)
+
+
+STEPS = ("registered", "dispatched", "acknowledged", "replied", "verified", "closed")
+"""The ordinary way of a case, as people see it."""
+_STEP = {
+    CaseState.REGISTERED: 0,
+    CaseState.SITE_VERIFIED: 0,
+    CaseState.FILED: 0,
+    CaseState.RETURNED: 0,
+    CaseState.DISPATCHED: 1,
+    CaseState.ACKNOWLEDGED: 2,
+    CaseState.RECTIFYING: 2,
+    CaseState.REWORK: 2,
+    CaseState.REPLIED: 3,
+    CaseState.VERIFIED: 4,
+    CaseState.CLOSED: 5,
+}
+
+
+def step_of(state: CaseState) -> int | None:
+    """How far along STEPS a case in this state is; None for one that rests, or is handled elsewhere or not at all."""
+    return _STEP.get(state)
 
 
 @dataclass

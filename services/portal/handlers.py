@@ -14,7 +14,7 @@ from services.portal.domain import CaseView, EntryView, Happened, StandingView
 from services.portal.repo import CASES, ENTRIES, STANDINGS
 from shared.consumer import Handler, Subscription
 from shared.contracts import EventModel, reports
-from shared.contracts.reports import CaseEvent, CaseOverdue
+from shared.contracts.reports import CaseEvent, CaseOverdue, Level, Stage
 from shared.contracts.scoring import EntryPosted, StandingChanged
 from shared.event import Event
 from shared.readmodel import Generation, ReadModel
@@ -22,12 +22,28 @@ from shared.store import Collection, UnitOfWork
 
 CASE_EVENTS: tuple[type[CaseEvent], ...] = (
     reports.CaseRegistered,
+    reports.CaseSiteVerified,
+    reports.CaseFiled,
+    reports.CaseRejected,
     reports.CaseDispatched,
     reports.CaseAcknowledged,
+    reports.CaseReturned,
+    reports.CaseWorkStarted,
+    reports.CaseExtended,
+    reports.CaseSuspended,
+    reports.CaseWaiting,
+    reports.CaseResumed,
     reports.CaseReplied,
     reports.CaseVerified,
     reports.CaseReworkOrdered,
     reports.CaseClosed,
+    reports.CaseReopened,
+    reports.CaseMerged,
+    reports.CaseUnmerged,
+    reports.CaseSplit,
+    reports.CaseRated,
+    reports.CaseChanged,
+    reports.CaseDueSoon,
     reports.CaseOverdue,
 )
 
@@ -54,15 +70,31 @@ async def on_case(cases: Collection[CaseView], uow: UnitOfWork, event: Event) ->
         overdue_at=told.overdue_at,
         reworks=told.reworks,
         timeline=[*(before.timeline if before else ()), _line(event)],
+        kind=told.kind,
+        stage=told.stage,
+        stage_due_at=told.stage_due_at,
+        level=told.level,
+        supporting=told.supporting,
+        reply_photos=told.reply_photos,
+        parent=told.parent,
+        children=told.children,
+        merged_into=told.merged_into,
+        repeat_of=told.repeat_of,
+        reopens=told.reopens,
+        satisfied=told.satisfied,
     )
     uow.put(cases, view)
 
 
 def _line(event: Event) -> Happened:
-    case = cast(CaseEvent, event.data).case
+    kind, told = event.type.split(".")[-2], cast(CaseEvent, event.data)
+    if not isinstance(told, CaseOverdue):
+        return Happened(kind, event.time, told.case.unit)
     # A limit runs out at a moment of its own; all else happens when it is written down.
-    lapsed = case.overdue_at if event.type == CaseOverdue.TYPE else None
-    return Happened(event.type.split(".")[-2], lapsed or event.time, case.unit)
+    at = told.reached_at or told.case.overdue_at or event.time
+    if told.stage is not Stage.RECTIFY:
+        return Happened("case-stage-overdue", at, told.case.unit)
+    return Happened(kind if told.level is Level.BLUE else f"{kind}-{told.level}", at, told.case.unit)
 
 
 async def on_standing(standings: Collection[StandingView], uow: UnitOfWork, event: Event) -> None:

@@ -8,15 +8,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
-from fastapi import Request
+from fastapi import Request, Response
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
+from services.portal.catalogue import Catalogue, LiveCatalogue
 from services.portal.district import District
 from services.portal.forms import BODY_BYTES, FIELD_BYTES, FIELDS
 from services.portal.live import Live
 from services.portal.rendering import Pages, language_of
 from services.portal.reporting import Reports
+from services.portal.sessions import Sessions
 from services.portal.settings import Settings
 from services.portal.views import Figures, Ranking, Views
 from shared import telemetry
@@ -32,7 +34,7 @@ FILES = 10
 
 
 class Portal:
-    """The district's names, the pages, the way to reports, and who follows the ranking."""
+    """The district's names, what can be reported, the pages, the way to reports, and who follows what."""
 
     def __init__(self, runtime: Runtime, reports: Reports | None = None) -> None:
         """`reports` stands in for the service in tests. Raises what `District.load` raises."""
@@ -41,6 +43,8 @@ class Portal:
         self.district = District.load(settings.district)
         self.pages = Pages(self.district, settings.portal_url.startswith("https://"))
         self.reports = reports or Reports(settings.reports_url)
+        self.catalogue = LiveCatalogue(Catalogue.load(settings.district), self._catalogue)
+        self.sessions = Sessions(runtime.store)
         self.live = Live(self._ranking, settings.live_clients)
         self.limit = RateLimit(settings.reports_per_minute / 60, max(1, int(settings.reports_per_minute)))
         self._forms = settings.forms_at_once
@@ -51,6 +55,11 @@ class Portal:
     def views(self) -> Views:
         """The live generation, which may be another one from one moment to the next."""
         return Views(self._runtime.store, self._runtime.generation("board"), self.district)
+
+    async def page(self, request: Request, template: str, *, status: int = 200, **told: object) -> Response:
+        """The page in the reader's language, with categories as they are called now."""
+        catalogue = await self.catalogue.current()
+        return self.pages.answer(request, template, status=status, catalogue=catalogue, **told)
 
     async def figures(self) -> Figures:
         """The numbers of the first page."""
@@ -75,6 +84,9 @@ class Portal:
                 await form.close()
         finally:
             self._forms += 1
+
+    async def _catalogue(self, tag: str | None) -> tuple[str, bytes] | None:
+        return await self.reports.catalogue(tag)
 
     async def _ranking(self, period: str) -> Ranking:
         return await self.views.ranking(period)

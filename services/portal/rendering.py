@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from services.portal.district import District
+from services.portal.domain import STEPS
 from services.portal.views import plain
 from shared.clock import CHINA
 from shared.messages import LANGUAGES, Language, Messages, language
@@ -67,7 +68,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters.update(moment=moment, number=plain)
-        self._templates.globals.update(district=district, assets=_digest(STATIC))
+        self._templates.globals.update(district=district, steps=STEPS, assets=_digest(STATIC))
         for template in self._templates.list_templates():  # a fault in one must not wait for its first reader
             self._templates.get_template(template)
 

@@ -1,4 +1,4 @@
-"""Where the portal keeps what it shows, and which photos came with a report form."""
+"""Where the portal keeps what it shows, which photos came with a form, and who looks at their own case."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ CASES = Collection(
         Index((("community", 1), *NEWEST)),
         Index((("category", 1), *NEWEST)),
         Index((("state", 1), *NEWEST)),
+        Index((("kind", 1), *NEWEST)),
         Index((("due_at", 1),), partial={"due_at": {"$type": "date"}}),
         Index((("closed_at", 1),), partial={"closed_at": {"$type": "date"}}),
     ],
@@ -41,3 +42,17 @@ class Handed:
 
 
 HANDED = Collection("handed", Handed, [Index((("at", 1),), expire_after_seconds=7 * 24 * 3600)])
+
+SESSION_SECONDS = 3600
+
+
+@dataclass
+class Session:
+    """A tracking code under a seal whose key is in a browser; `id` is a digest of that key."""
+
+    id: str
+    sealed: str
+    at: datetime
+
+
+SESSIONS = Collection("sessions", Session, [Index((("at", 1),), expire_after_seconds=SESSION_SECONDS)])

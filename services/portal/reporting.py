@@ -1,30 +1,100 @@
-"""Reports of citizens on their way to the reports service. Nothing of them is kept here."""
+"""Reports of citizens on their way to the reports service, and what it tells their reporters. Nothing is kept here."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 
+from shared.contracts.reports import CaseState, Kind
 from shared.errors import Unavailable
 
 TIMEOUT = httpx.Timeout(connect=2, read=30, write=30, pool=5)
 """Seconds. Reading is long because the reports service decodes photos before it answers."""
+SHORT = httpx.Timeout(3)
+"""Seconds for what a page can do without."""
 CONNECTIONS = 32
 PIECE = 65_536
 MOST_COPY = 8 * 1024 * 1024
 """Bytes of a photo's public copy; the largest known ones stay below 2 MB."""
 
+T = TypeVar("T")
+
 
 class Receipt(BaseModel):
-    """A case on file; `sequence` is the number of its first event."""
+    """A case on file; `sequence` is the number of its first event, `tracking` the code that is told only here."""
 
     case: str
     sequence: int
+    tracking: str = Field(default="", repr=False)
+
+
+class Following(BaseModel):
+    """A case that somebody follows from now on, and the code that shows it to them."""
+
+    case: str
+    tracking: str = Field(default="", repr=False)
+
+
+class Similar(BaseModel):
+    """An open case of the same category nearby; address and photos are those that everybody may see."""
+
+    case: str
+    state: CaseState
+    unit: str | None = None
+    metres: int
+    registered_at: datetime
+    address: str = ""
+    photos: tuple[str, ...] = ()
+
+
+class TrackedLine(BaseModel):
+    """Something that happened, in words; `by` is a unit or a side, `mine`: the reader did it."""
+
+    at: datetime
+    command: str
+    words: str
+    by: str | None = None
+    note: str = ""
+    photos: tuple[str, ...] = ()
+    mine: bool = False
+
+
+class Tracked(BaseModel):
+    """A case as its reporter or a follower sees it, in their language; `may` is what they may do now.
+
+    `part` is reporter, follower or, of a case merged into this one, merged. `moderation` is approved, pending or
+    withheld: whether the public sees address and photos.
+    """
+
+    case: str
+    part: str = "reporter"
+    merged: str | None = None
+    kind: Kind = Kind.PROBLEM
+    state: CaseState
+    words: str
+    category: str
+    unit: str | None = None
+    address: str = ""
+    moderation: str = "approved"
+    registered_at: datetime
+    due_at: datetime | None = None
+    question: str | None = None
+    answer_until: datetime | None = None
+    object_until: datetime | None = None
+    resolved: bool | None = None
+    satisfied: bool | None = None
+    may: tuple[str, ...] = ()
+    timeline: tuple[TrackedLine, ...] = ()
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether a limit has run out and the unit has not replied yet."""
+        return self.due_at is not None and self.due_at < now
 
 
 @dataclass(frozen=True)
@@ -36,12 +106,16 @@ class Fault:
 
 
 class Rejected(Exception):
-    """The reports service refused the request: the same request would be refused again."""
+    """The reports service refused the request: the same request would be refused again.
 
-    def __init__(self, code: str, faults: tuple[Fault, ...]) -> None:
+    Unless `retry_after` says in how many seconds it may not be.
+    """
+
+    def __init__(self, code: str, faults: tuple[Fault, ...], retry_after: int | None = None) -> None:
         super().__init__(code)
         self.code = code
         self.faults = faults
+        self.retry_after = retry_after
 
 
 class Reports:
@@ -63,10 +137,36 @@ class Reports:
     async def file(self, case: Mapping[str, Any], key: str, headers: Mapping[str, str]) -> Receipt:
         """Put the case on file; sent again with the same key, it is on file once. Raises Rejected."""
         answer = await self._send("POST", "/cases", headers={**headers, "idempotency-key": key}, json=case)
-        try:
-            return Receipt.model_validate(_told(answer))
-        except ValidationError as error:
-            raise Unavailable("the reports service answers in another form than expected") from error
+        return _read(_RECEIPT, answer)
+
+    async def similar(self, problem: Mapping[str, Any], headers: Mapping[str, str]) -> Sequence[Similar]:
+        """Open cases that may tell of what somebody is about to report, best first. Raises Rejected."""
+        answer = await self._send("POST", "/cases/similar", headers=headers, json=problem, timeout=SHORT)
+        return _read(_SIMILAR, answer)
+
+    async def follow(self, case: str, key: str, headers: Mapping[str, str]) -> Following:
+        """Follow a case; with the same key it is the same follower. Raises Rejected."""
+        keyed = {**headers, "idempotency-key": f"{key}-{case}"}
+        return _read(_FOLLOWING, await self._send("POST", f"/cases/{case}/follow", headers=keyed))
+
+    async def tracked(self, code: str, headers: Mapping[str, str]) -> Tracked:
+        """The case of a tracking code. Raises Rejected for a code that is none."""
+        return _read(_TRACKED, await self._send("POST", "/tracking", headers=headers, json={"code": code}))
+
+    async def say(self, deed: str, said: Mapping[str, Any], key: str, headers: Mapping[str, str]) -> None:
+        """Update, rate, object or withdraw; with the same key once. Raises Rejected."""
+        keyed = {**headers, "idempotency-key": key}
+        _told(await self._send("POST", f"/tracking/{deed}", headers=keyed, json=said))
+
+    async def catalogue(self, tag: str | None) -> tuple[str, bytes] | None:
+        """What can be reported, and what could be, with its tag; None while it is still the one of `tag`."""
+        known = {"if-none-match": tag} if tag else {}
+        answer = await self._send("GET", "/categories?retired=true", headers=known, timeout=SHORT)
+        if answer.status_code == 304:
+            return None
+        if not answer.is_success:
+            raise Unavailable(f"the reports service answers {answer.status_code} for its catalogue")
+        return answer.headers.get("etag", ""), answer.content
 
     async def photo(self, id: str, size: str, known: str | None, headers: Mapping[str, str]) -> httpx.Response:
         """The public copy: 200, 304 when the browser's is `known` to be the same, or 404."""
@@ -89,19 +189,35 @@ class Reports:
         return answer
 
 
+_RECEIPT = TypeAdapter(Receipt)
+_FOLLOWING = TypeAdapter(Following)
+_SIMILAR = TypeAdapter(list[Similar])
+_TRACKED = TypeAdapter(Tracked)
+_OTHER_FORM = "the reports service answers in another form than expected"
+
+
 async def _pieces(photo: UploadFile) -> AsyncIterator[bytes]:
     while piece := await photo.read(PIECE):
         yield piece
 
 
-def _told(answer: httpx.Response) -> dict[str, Any]:
+def _read(form: TypeAdapter[T], answer: httpx.Response) -> T:
+    """The answer as what it is expected to be. Raises Rejected and Unavailable."""
+    try:
+        return form.validate_python(_told(answer))
+    except ValidationError as error:
+        raise Unavailable(_OTHER_FORM) from error
+
+
+def _told(answer: httpx.Response) -> Any:
     """The answer's JSON. Raises Rejected for a refusal and Unavailable for what is not JSON."""
     try:
-        told: dict[str, Any] = answer.json()
+        told = answer.json()
     except ValueError as error:
-        raise Unavailable("the reports service answers in another form than expected") from error
+        raise Unavailable(_OTHER_FORM) from error
     if answer.is_success:
         return told
     faults = tuple(Fault(str(each.get("field", "")), str(each.get("message", ""))) for each in told.get("errors", ()))
     single = Fault(str(told.get("field") or ""), str(told.get("detail") or told.get("title") or ""))
-    raise Rejected(str(told.get("code", "")), faults or (single,))
+    later = answer.headers.get("retry-after", "")
+    raise Rejected(str(told.get("code", "")), faults or (single,), int(later) if later.isdecimal() else None)

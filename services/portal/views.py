@@ -14,7 +14,7 @@ from services.portal.district import District, Name
 from services.portal.domain import FULL_SCORE, CaseView, EntryView, StandingView, ranked
 from services.portal.repo import CASES, ENTRIES, NEWEST, STANDINGS
 from shared.clock import CHINA
-from shared.contracts.reports import CaseState
+from shared.contracts.reports import CaseState, Kind
 from shared.readmodel import Generation
 from shared.store import Store
 from shared.store.collection import Filter
@@ -49,6 +49,7 @@ class Wanted:
     """Which cases a reader asks for; `after` is the cursor of the page before."""
 
     state: CaseState | None = None
+    kind: Kind | None = None
     unit: str = ""
     community: str = ""
     category: str = ""
@@ -60,6 +61,8 @@ class Wanted:
         filter: Filter = {field: code for field, code in named.items() if code}
         if self.state is not None:
             filter["state"] = self.state.value
+        if self.kind is not None:
+            filter["kind"] = self.kind.value
         if self.overdue:
             filter["due_at"] = {"$lt": now}
         if cursor := _CURSOR.fullmatch(self.after):
@@ -118,7 +121,9 @@ class Views:
         return Figures(
             today=await self._store.count(self._cases, {"registered_at": {"$gte": midnight}}),
             overdue=await self._store.count(self._cases, {"due_at": {"$lt": now}}),
-            closed=await self._store.count(self._cases, {"closed_at": {"$gte": midnight.replace(day=1)}}),
+            closed=await self._store.count(
+                self._cases, {"closed_at": {"$gte": midnight.replace(day=1)}, "kind": {"$ne": Kind.PRAISE.value}}
+            ),
         )
 
     async def ranking(self, period: str) -> Ranking:

@@ -1,4 +1,4 @@
-// What makes the form easier where scripts run: position, map, guidance, previews. It works without all of it.
+// What makes the form easier where scripts run: position, map, guidance, questions. It works without all of it.
 "use strict";
 (() => {
   const form = document.getElementById("report");
@@ -64,42 +64,19 @@
   const guidance = at("guidance");
   const nothing = guidance.textContent;
   function guide() {
+    const praise = form.querySelector("[name=kind]:checked").value === "praise";
     const { guidance: advice, photo } = category.selectedOptions[0].dataset;
-    const needed = photo ? guidance.dataset.photo : "";
-    guidance.textContent = [needed, advice].filter(Boolean).join(" ") || nothing;
+    const needed = photo && !praise ? guidance.dataset.photo : "";
+    guidance.textContent = praise ? guidance.dataset.praise : [needed, advice].filter(Boolean).join(" ") || nothing;
     guidance.classList.toggle("strong", Boolean(needed));
+    form.querySelectorAll("[data-category]").forEach((questions) => {
+      const asked = !praise && questions.dataset.category === category.value;
+      questions.hidden = questions.disabled = !asked;
+    });
   }
   category.addEventListener("change", guide);
-
-  const photos = at("photos");
-  const problem = at("photos-problem");
-  function preview() {
-    const chosen = [...photos.files];
-    const kept = form.querySelectorAll("[name=kept]:checked").length;
-    const many = chosen.length + kept > Number(told.most);
-    const large = chosen.some((file) => file.size > Number(told.megabytes) * 1048576);
-    problem.hidden = !(many || large);
-    problem.textContent = many ? told.tooMany : told.tooLarge;
-    const previews = at("previews");
-    previews.querySelectorAll("img").forEach((image) => URL.revokeObjectURL(image.src));
-    previews.replaceChildren(...chosen.slice(0, Number(told.most)).map((file) => {
-      const image = document.createElement("img");
-      image.alt = file.name;
-      image.src = URL.createObjectURL(file);
-      return image;
-    }));
-    return !(many || large);
-  }
-  photos.addEventListener("change", preview);
-
-  const send = at("send");
-  const offer = send.textContent;
-  form.addEventListener("submit", (event) => {
-    if (!preview()) { event.preventDefault(); photos.focus(); return; }
-    send.disabled = true;
-    send.textContent = told.sending;
-  });
-  window.addEventListener("pageshow", () => { send.disabled = false; send.textContent = offer; });
+  form.querySelectorAll("[name=kind]").forEach((kind) => kind.addEventListener("change", guide));
+  window.addEventListener("pageshow", guide);
 
   guide();
   draw();

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from shared.audit import GENESIS
-from shared.contracts.reports import CaseEvent, CaseRegistered, CaseSnapshot, CaseState, Channel, Place
+from shared.contracts.reports import CaseEvent, CaseRegistered, CaseState, Channel, Place
 from shared.contracts.scoring import EntryPosted, StandingChanged
 from shared.event import Event
 
@@ -18,14 +20,16 @@ CASE = "20261103-ABCDEFGHJK"
 def case_event(
     sequence: int = 1,
     kind: type[CaseEvent] = CaseRegistered,
+    /,
     *,
     case: str = CASE,
     at: datetime = NOON,
     community: str = "430476001007",
     address: str = "祥光社区北门",
+    more: Mapping[str, Any] = MappingProxyType({}),
     **change: Any,
 ) -> Event:
-    """An event of a case that was dispatched to the sanitation company and is due in four hours."""
+    """An event of a case that the sanitation company has and that is due in four hours; `more` is told beside it."""
     told: dict[str, Any] = {
         "case": case,
         "state": CaseState.DISPATCHED,
@@ -40,7 +44,7 @@ def case_event(
         "due_at": NOON + timedelta(hours=4),
         **change,
     }
-    return Event.new(kind(case=CaseSnapshot.model_validate(told)), case, sequence, at)
+    return Event.new(kind.model_validate({"case": told, **more}), case, sequence, at)
 
 
 def standing_event(unit: str, score: str, *, sequence: int = 1, period: str = "2026-11", entries: int = 1) -> Event:

@@ -46,14 +46,3 @@ def test_north_is_up_and_the_drawing_fits(district: District) -> None:
         x, y = drawing.at(shape.inside.longitude, shape.inside.latitude)
         assert 0 < x < MAP_WIDTH
         assert 0 < y < drawing.height
-
-
-def test_places_of_cases_that_are_not_public_are_hidden(district: District) -> None:
-    assert district.hides_place("noise")
-    assert district.hides_place("a category of tomorrow")
-    assert not district.hides_place("exposed-rubbish")
-
-
-def test_every_category_is_in_the_form_once(district: District) -> None:
-    offered = [category.code for _, members in district.grouped() for category in members]
-    assert sorted(offered) == sorted(district.categories)

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
-from services.portal.domain import CaseView
+import pytest
+
+from services.portal.domain import STEPS, CaseView, step_of
 from services.portal.handlers import BOARD, CASE_EVENTS, feed
 from services.portal.repo import CASES, ENTRIES, STANDINGS
 from shared.clock import FixedClock
-from shared.contracts import PUBLISHED
-from shared.contracts.reports import CaseAcknowledged, CaseOverdue, CaseRegistered, CaseReplied, CaseState
+from shared.contracts import PUBLISHED, reports
+from shared.contracts.reports import (
+    CaseAcknowledged,
+    CaseEvent,
+    CaseOverdue,
+    CaseRegistered,
+    CaseReplied,
+    CaseState,
+    Kind,
+    Level,
+    Stage,
+)
 from shared.event import Event
 from shared.readmodel import Generation
 from shared.store import Store
@@ -69,6 +82,87 @@ async def test_each_event_adds_a_line_of_history_and_a_limit_runs_out_at_its_own
     ]
     assert view.timeline[1].at == NOON + timedelta(hours=4)
     assert view.timeline[2].at == NOON + timedelta(hours=6)
+
+
+async def test_a_case_shows_who_helps_how_late_it_is_and_what_belongs_to_it() -> None:
+    told_more: dict[str, Any] = {
+        "kind": Kind.PROBLEM,
+        "stage": Stage.VERIFY,
+        "stage_due_at": NOON + timedelta(days=2),
+        "level": Level.RED,
+        "supporting": ("chengguan",),
+        "reply_photos": ("after",),
+        "parent": "20261103-WHOLEWHOLE",
+        "children": (f"{CASE}-1",),
+        "merged_into": "20261103-OTHEROTHER",
+        "repeat_of": "20261003-BEFOREBEFO",
+        "reopens": 2,
+        "satisfied": False,
+    }
+    store = a_store()
+    await told(store, [case_event(1, CaseRegistered, **told_more)])
+    view = await shown(store)
+    assert {name: getattr(view, name) for name in told_more} == told_more
+
+
+def test_every_state_has_its_step_or_is_off_the_way() -> None:
+    off = {state for state in CaseState if step_of(state) is None}
+    assert off == {
+        CaseState.REJECTED,
+        CaseState.SUSPENDED,
+        CaseState.WAITING,
+        CaseState.MERGED,
+        CaseState.SPLIT,
+        CaseState.OTHER,
+    }
+    assert {step_of(state) for state in CaseState} - {None} == set(range(len(STEPS)))
+
+
+async def test_praise_is_on_no_way() -> None:
+    store = a_store()
+    await told(store, [case_event(kind=Kind.PRAISE, state=CaseState.CLOSED, closed_at=NOON)])
+    assert (await shown(store)).step is None
+
+
+@pytest.mark.parametrize(
+    ("stage", "level", "kind"),
+    [
+        (Stage.RECTIFY, Level.BLUE, "case-overdue"),
+        (Stage.RECTIFY, Level.ORANGE, "case-overdue-orange"),
+        (Stage.RECTIFY, Level.RED, "case-overdue-red"),
+        (Stage.ACKNOWLEDGE, Level.BLUE, "case-stage-overdue"),
+        (Stage.VERIFY, Level.RED, "case-stage-overdue"),
+    ],
+)
+async def test_what_runs_out_is_told_apart_and_at_the_moment_it_did(stage: Stage, level: Level, kind: str) -> None:
+    store, reached_at = a_store(), NOON + timedelta(hours=11)
+    more = {"stage": stage, "level": level, "due_at": NOON + timedelta(hours=4), "reached_at": reached_at}
+    at = NOON + timedelta(hours=12)
+    await told(store, [LIFE[0], case_event(2, CaseOverdue, at=at, overdue_at=NOON + timedelta(hours=4), more=more)])
+    assert [(line.kind, line.at) for line in (await shown(store)).timeline][1:] == [(kind, reached_at)]
+
+
+async def test_every_kind_of_event_becomes_a_line_of_its_own_name() -> None:
+    store = a_store()
+    needed: dict[type[CaseEvent], dict[str, object]] = {
+        reports.CaseReturned: {"returned_by": "huanwei"},
+        reports.CaseSuspended: {"review_at": NOON + timedelta(days=10)},
+        reports.CaseDueSoon: {"stage": Stage.RECTIFY, "due_at": NOON, "elapsed_minutes": 180},
+    }
+    events = [case_event(number, kind, more=needed.get(kind, {})) for number, kind in enumerate(CASE_EVENTS, 1)]
+    await told(store, events)
+    assert [line.kind for line in (await shown(store)).timeline] == [
+        event.type.removeprefix("chuangwen.reports.").removesuffix(".v1") for event in events
+    ]
+
+
+async def test_a_case_that_rests_is_not_overdue_however_long_ago_its_limit_ended() -> None:
+    store = a_store()
+    suspended = {"review_at": NOON + timedelta(days=10)}
+    rest = case_event(2, reports.CaseSuspended, state=CaseState.SUSPENDED, due_at=None, more=suspended)
+    await told(store, [LIFE[0], rest])
+    view = await shown(store)
+    assert (view.state, view.is_overdue(NOON + timedelta(days=5))) == (CaseState.SUSPENDED, False)
 
 
 async def test_how_events_are_batched_makes_no_difference() -> None:

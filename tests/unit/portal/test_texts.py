@@ -8,21 +8,31 @@ from pathlib import Path
 
 import pytest
 
-from services.portal.forms import Report
+from services.portal.domain import STEPS
+from services.portal.forms import DEEDS, Report
 from services.portal.handlers import CASE_EVENTS
 from services.portal.rendering import ROOM
-from shared.contracts.reports import CaseState, Channel
+from shared.contracts.reports import CaseState, Channel, Kind, Level
 from tests.platform import DISTRICT
 
 TEXTS: dict[str, dict[str, str]] = json.loads((ROOM / "texts.json").read_text(encoding="utf-8"))
 TEMPLATES = sorted((ROOM / "templates").glob("*.html"))
-SOURCES = "\n".join(file.read_text(encoding="utf-8") for file in [*TEMPLATES, *sorted(ROOM.glob("*.py"))])
+SOURCES = "\n".join(file.read_text(encoding="utf-8") for file in [*TEMPLATES, *sorted(ROOM.rglob("*.py"))])
 RULES = json.loads((DISTRICT / "scoring-rules.json").read_text(encoding="utf-8"))["rules"]
 PUT_TOGETHER: dict[str, set[str]] = {
     "state-": set(CaseState),
     "channel-": set(Channel),
-    "step-": {"registered", "dispatched", "acknowledged", "replied", "verified", "closed"},
-    "kind-": {model.TYPE.split(".")[-2] for model in CASE_EVENTS},
+    "step-": set(STEPS),
+    "kind-": {model.TYPE.split(".")[-2] for model in CASE_EVENTS} | set(Kind) | {"case-stage-overdue"},
+    "kind-case-overdue-": {level.value for level in Level} - {"blue"},
+    "kind-hint-": {Kind.PROBLEM, Kind.PRAISE},
+    "level-": set(Level),
+    "publication-": {"pending", "withheld"},
+    "done-": set(DEEDS),
+    "say-title-": set(DEEDS),
+    "ask-": {"resolved", "satisfied"},
+    "not-": {"resolved", "satisfied"},
+    "": {"resolved", "satisfied", "yes", "no"},
     "field-": {"category", "place", "address", "text", "photos", "name", "phone"},
     "rule-": {rule["code"] for rule in RULES},
 }
@@ -52,5 +62,14 @@ def test_no_template_has_words_of_its_own_or_anything_that_the_browser_would_ref
 
 
 def test_every_field_of_the_form_is_in_the_page() -> None:
-    page = (ROOM / "templates/report.html").read_text(encoding="utf-8")
-    assert [name for name in Report.__dataclass_fields__ if f'name="{name}"' not in page] == []
+    templates = ("report.html", "parts.html", "similar.html")
+    page = "".join((ROOM / "templates" / name).read_text(encoding="utf-8") for name in templates)
+    fields = set(Report.__dataclass_fields__) - {"answers"}
+    assert [name for name in sorted(fields) if f'name="{name}"' not in page] == []
+    assert "{% set field = 'answer.' ~ each.code %}" in page
+
+
+def test_what_was_typed_goes_through_the_question_whether_it_is_on_file() -> None:
+    page = (ROOM / "templates/similar.html").read_text(encoding="utf-8")
+    carried = set(Report.__dataclass_fields__) - {"answers"}
+    assert [name for name in sorted(carried) if f"'{name}'" not in page and f'name="{name}"' not in page] == []

@@ -1,0 +1,32 @@
+"""The forms: what was typed, what is missing in it, and how it goes to the reports service."""
+
+from services.portal.forms.reading import (
+    BODY_BYTES,
+    FIELD_BYTES,
+    FIELDS,
+    PHOTO_BYTES,
+    PHOTO_ID,
+    PHOTO_LIMIT,
+    Faults,
+    at_fields,
+    new_key,
+    photos_of,
+)
+from services.portal.forms.report import Report
+from services.portal.forms.say import DEEDS, Say
+
+__all__ = [
+    "BODY_BYTES",
+    "DEEDS",
+    "FIELDS",
+    "FIELD_BYTES",
+    "PHOTO_BYTES",
+    "PHOTO_ID",
+    "PHOTO_LIMIT",
+    "Faults",
+    "Report",
+    "Say",
+    "at_fields",
+    "new_key",
+    "photos_of",
+]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deploy.local import issuer, tools
 from deploy.local.issuer import Issuer
+from deploy.local.personal import personal_key
 from deploy.local.servers import Server, answers, free_port
 
 DISTRICT = tools.ROOT / "deploy/sample/hengyang"
@@ -83,6 +84,7 @@ class Platform:
             "AUTH_JWKS": str(self.issuer.jwks),
             "AUTH_ISSUER": issuer.NAME,
             "AUTH_AUDIENCE": issuer.AUDIENCE,
+            "PERSONAL_KEYS": personal_key(self.folder / "personal.key"),
             "CLOCK_FILE": str(self.folder / "clock.json"),
             "TRUSTED_PROXIES": "127.0.0.0/8",
             "DISTRICT": str(DISTRICT),

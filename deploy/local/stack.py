@@ -1,6 +1,7 @@
 """The whole platform on one machine, without containers: what runs, on which port, started and stopped in order.
 
-Everything it writes is in `.local`: data, logs, pid files, the local issuer's key. Data survive `down` and a reboot.
+Everything it writes is in `.local`: data, logs, pid files, the keys of the local issuer and of personal data. Data
+survive `down` and a reboot.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from deploy.local import issuer, servers, tools
 from deploy.local.issuer import Issuer
+from deploy.local.personal import personal_key
 from deploy.local.servers import Server, StartFailed
 from shared.contracts import TOPICS
 from shared.kafka import Connection, KafkaBroker
@@ -40,6 +42,7 @@ DATA = tools.LOCAL / "data"
 LOGS = tools.LOCAL / "logs"
 LOCK = tools.LOCAL / "stack.lock"
 ISSUER = tools.LOCAL / "issuer"
+PERSONAL_KEY = tools.LOCAL / "personal.key"
 CLOCK = tools.LOCAL / "clock.json"
 URLS = tools.LOCAL / "urls.json"
 
@@ -156,6 +159,7 @@ class Stack:
             "AUTH_JWKS": str(Issuer(ISSUER).jwks),
             "AUTH_ISSUER": issuer.NAME,
             "AUTH_AUDIENCE": issuer.AUDIENCE,
+            "PERSONAL_KEYS": personal_key(PERSONAL_KEY),
             "CLOCK_FILE": str(CLOCK),
             "TRUSTED_PROXIES": "127.0.0.0/8",
             "DISTRICT": str(DISTRICT),

@@ -66,8 +66,8 @@ chaos: $(READY) ## crash servers and services under load and count what was lost
 bench: $(READY) ## how fast this machine is
 	@$(RUN) tests.load.bench
 
-scale: $(READY) ## the same work with one, two and four workers
-	@$(RUN) tests.load.bench --scale
+scale: $(READY) ## whether lists, queues and exports stay fast with a million cases; WORKERS=1: one, two and four workers
+	@$(RUN) tests.load.scale $(if $(WORKERS),--workers)
 
 # ---- the virtual environment, exactly as locked ----
 

@@ -20,7 +20,11 @@ from pymongo import MongoClient
 from deploy.local.servers import Server, free_port, kafka, mongodb
 
 # failCommand and its like: a test can make the server refuse one command as a failing cluster would.
-MONGODB_PARAMETERS = ("enableTestCommands=1",)
+# History nobody reads is not kept, so that what a test dropped is gone at once and not after five minutes.
+MONGODB_PARAMETERS = ("enableTestCommands=1", "minSnapshotHistoryWindowInSeconds=0")
+# The run's MongoDB has a database for each test, with a file for each index: files of dropped ones stay open for ten
+# minutes unless told otherwise, and some hundred tests reach the limit of open files, which ends the server.
+FORGETTING = "file_manager=(close_idle_time=5,close_scan_interval=2,close_handle_minimum=250)"
 
 
 class Servers:
@@ -33,7 +37,7 @@ class Servers:
 
     def mongodb_uri(self) -> str:
         """The address of the run's MongoDB (a replica set)."""
-        return self._address("MONGODB_URI", self.new_mongodb)
+        return self._address("MONGODB_URI", self._new_forgetful_mongodb)
 
     def kafka_bootstrap(self) -> str:
         """The address of the run's Kafka broker, host:port."""
@@ -64,6 +68,12 @@ class Servers:
             _drop_databases(self._shared["MONGODB_URI"], namespace)
         if "KAFKA_BOOTSTRAP_SERVERS" in self._shared:
             _delete_topics(self._shared["KAFKA_BOOTSTRAP_SERVERS"], namespace)
+
+    def _new_forgetful_mongodb(self) -> Server:
+        server = self.new_mongodb()
+        with MongoClient[dict[str, Any]](server.address) as client:
+            client.admin.command({"setParameter": 1, "wiredTigerEngineRuntimeConfig": FORGETTING})
+        return server
 
     def _address(self, variable: str, new: Callable[[], Server]) -> str:
         if variable not in self._shared:

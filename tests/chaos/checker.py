@@ -20,7 +20,15 @@ from services.reports.domain import Case, Command
 from services.scoring.domain import Entry, find_flaw, recompute
 from shared.clock import CHINA
 from shared.contracts import EventModel
-from shared.contracts.reports import CaseEvent, CaseOverdue, CaseRegistered, CaseReplied, CaseSnapshot
+from shared.contracts.reports import (
+    CaseEvent,
+    CaseOverdue,
+    CaseRegistered,
+    CaseReplied,
+    CaseSnapshot,
+    Level,
+    Stage,
+)
 from shared.contracts.scoring import ChargeMade, EntryPosted, StandingChanged
 from shared.event import Event
 from tests.chaos.clients import Outcome
@@ -122,8 +130,14 @@ class _Judge:
             yield from _aggregate(f"{topic}/{subject}", by_subject[subject], stored.get(subject, 0))
 
     def _deadlines(self) -> Iterator[Finding]:
-        """By now every limit has run out: overdue is, once, whatever was not answered in time."""
-        overdue = Counter(event.subject for event in self._events(CaseOverdue))
+        """By now every limit has run out: overdue is, once a level, whatever was not answered in time."""
+        overdue = Counter(event.subject for event in self._charged)
+        told = Counter(
+            (event.subject, overdue.stage, overdue.level, overdue.reached_at)
+            for event in self._events(CaseOverdue)
+            for overdue in [cast(CaseOverdue, event.data)]
+        )
+        yield from (Finding(Kind.DOUBLED, f"{key} was told {times} times") for key, times in told.items() if times > 1)
         due = {event.subject: _case(event).due_at for event in self._events(CaseRegistered)}
         replied = {event.subject: _case(event).replied_at for event in self._events(CaseReplied)}
         for case in self._e.cases:
@@ -135,7 +149,7 @@ class _Judge:
 
     def _effects(self) -> Iterator[Finding]:
         """One charge and one entry per overdue event, with its points."""
-        due = {event.id: _case(event) for event in self._events(CaseOverdue)}
+        due = {event.id: _case(event) for event in self._charged}
         charged = [cast(ChargeMade, event.data) for event in self._events(ChargeMade)]
         posted = [cast(EntryPosted, event.data) for event in self._events(EntryPosted)]
         for what, effects in (("charge", charged), ("entry event", posted), ("entry", self._e.entries)):
@@ -181,7 +195,7 @@ class _Judge:
 
     def _points_by_events(self) -> dict[str, Decimal]:
         lost: dict[str, Decimal] = defaultdict(Decimal)
-        for event in self._events(CaseOverdue):
+        for event in self._charged:
             case = _case(event)
             if case.overdue_at is not None:
                 lost[f"{case.unit}:{case.overdue_at.astimezone(CHINA):%Y-%m}"] += case.points * POINTS_FACTOR
@@ -210,6 +224,16 @@ class _Judge:
             shown = self._e.rankings.get(standing.id)
             if shown != standing.points_lost:
                 yield Finding(Kind.VIEW, f"{standing.id} is shown with {shown}, not {standing.points_lost}")
+
+    @cached_property
+    def _charged(self) -> list[Event]:
+        """The overdue events that cost points: the unit's limit has just run out."""
+        return [
+            event
+            for event in self._events(CaseOverdue)
+            for overdue in [cast(CaseOverdue, event.data)]
+            if (overdue.stage, overdue.level) == (Stage.RECTIFY, Level.BLUE)
+        ]
 
     @cached_property
     def _posted(self) -> list[EntryPosted]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from services.reports.domain import Case, Category, Name, Place, Routing, Why
+from services.reports.domain import SYSTEM, Act, Case, Category, Name, Place, Routing, Why
 from services.scoring.domain import Ledger, Standing, standing_id
 from shared.clock import CHINA
 from shared.consumer import Mark, Subscription
@@ -17,29 +17,28 @@ from shared.contracts import EventModel
 from shared.contracts.reports import CaseOverdue, Channel
 from shared.contracts.scoring import ChargeMade, EntryPosted
 from shared.event import Event
-from shared.workdays import WorkCalendar
 from tests.chaos.checker import Kind, judge
 from tests.chaos.clients import Deed, Outcome
 from tests.chaos.evidence import Evidence, Sent
+from tests.unit.reports.cases import TIMETABLE
 
 MORNING = datetime(2026, 3, 30, 9, tzinfo=CHINA)
 CATEGORY = Category("gas-facility", 1, Name("燃气", "Gas"), "g", "2 work-hours", "示例", Decimal(2), "ranqi")
 
 
 def sound() -> Evidence:
-    """One case that nobody answered, from its report to the standing of its unit."""
-    calendar, after = WorkCalendar(), MORNING + timedelta(days=9)
+    """One case that nobody answered, from its report to the last warning and the standing of its unit."""
+    after = MORNING + timedelta(days=9)
     case, registered = Case.register(
         id="20260330-A",
         category=CATEGORY,
         channel=Channel.CITIZEN,
         place=Place(112.6, 26.9, "430476001007"),
         routing=Routing("ranqi", Why.CATEGORY),
-        now=MORNING,
-        calendar=calendar,
+        act=Act(SYSTEM, MORNING, TIMETABLE),
         text="案件 #0",
     )
-    told = [*_sent(case.id, registered), *_sent(case.id, case.mark_overdue(after), first=2)]
+    told = [*_sent(case.id, registered), *_sent(case.id, case.mark_overdue(Act(SYSTEM, after, TIMETABLE)), first=2)]
     charge = _charge(told[1].event)
     ledger, standing = Ledger("ranqi"), Standing(standing_id("ranqi", "2026-03"), "ranqi", "2026-03")
     entry = ledger.post(charge, after)
@@ -57,7 +56,7 @@ def sound() -> Evidence:
             "scoring.charges.dlq": [],
         },
         sequences={
-            ("reports.case", case.id): 2,
+            ("reports.case", case.id): 4,
             ("scoring.charge", f"{case.id}:ranqi"): 1,
             ("scoring.entry", "ranqi"): 1,
             ("scoring.standing", standing.id): 1,
@@ -65,7 +64,7 @@ def sound() -> Evidence:
         entries=[entry],
         ledgers=[ledger],
         standings=[standing],
-        marks={f"scoring.charges|reports.case|{case.id}": Mark("", 2)},
+        marks={f"scoring.charges|reports.case|{case.id}": Mark("", 4)},
         subscriptions=[Subscription("scoring.charges", ("reports.case",), {})],
     )
 
@@ -98,8 +97,8 @@ def test_a_sound_platform_is_not_accused() -> None:
 
 def test_an_event_sent_again_after_its_successor_is_no_harm() -> None:
     evidence = sound()
-    first, second = evidence.records["reports.case"]
-    evidence.records = {**evidence.records, "reports.case": [first, second, replace(first, offset=9)]}
+    told = evidence.records["reports.case"]
+    evidence.records = {**evidence.records, "reports.case": [*told, replace(told[0], offset=9)]}
 
     assert judge(evidence) == []
 
@@ -125,8 +124,23 @@ def _lose_an_event(evidence: Evidence) -> None:
 
 
 def _swap_events(evidence: Evidence) -> None:
-    first, second = evidence.records["reports.case"]
-    evidence.records = {**evidence.records, "reports.case": [replace(second, offset=1), replace(first, offset=2)]}
+    first, second, *others = evidence.records["reports.case"]
+    swapped = [replace(second, offset=1), replace(first, offset=2), *others]
+    evidence.records = {**evidence.records, "reports.case": swapped}
+
+
+def _tell_a_level_twice(evidence: Evidence) -> None:
+    told = evidence.records["reports.case"]
+    again = Sent(0, 5, replace(told[2].event, sequence=5))
+    evidence.records = {**evidence.records, "reports.case": [*told, again]}
+    evidence.sequences = {**evidence.sequences, ("reports.case", told[0].event.subject): 5}
+
+
+def _charge_for_a_warning(evidence: Evidence) -> None:
+    (charge,) = evidence.records["scoring.charge"]
+    orange = evidence.records["reports.case"][2].event
+    warned = Event.new(_charge(orange), charge.event.subject, 2, MORNING)
+    evidence.records = {**evidence.records, "scoring.charge": [charge, Sent(0, 2, warned)]}
 
 
 def _charge_twice(evidence: Evidence) -> None:
@@ -168,6 +182,8 @@ def _show_nothing(evidence: Evidence) -> None:
         (_half_do_the_command, Kind.LOST),
         (_lose_an_event, Kind.LOST),
         (_swap_events, Kind.ORDER),
+        (_tell_a_level_twice, Kind.DOUBLED),
+        (_charge_for_a_warning, Kind.PHANTOM),
         (_charge_twice, Kind.DOUBLED),
         (_never_post, Kind.LOST),
         (_edit_the_ledger, Kind.LEDGER),

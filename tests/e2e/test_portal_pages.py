@@ -1,4 +1,4 @@
-"""Citizens before the portal with a real browser: filing on a phone, following a case, watching the ranking move."""
+"""Citizens before the portal with a real browser: reporting on a phone, following a case, watching the ranking move."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from services.portal.settings import Settings
 from services.reports.district import District
 from shared.readmodel import rebuild
 from shared.service import connect
+from tests.e2e.test_cases import Desk
 from tests.e2e.test_loop import filed, let_days_pass
 from tests.photo_samples import from_telephone
 from tests.platform import DISTRICT, Platform
@@ -27,7 +28,8 @@ from tests.waiting import eventually
 PHONE = ViewportSize(width=390, height=844)
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 SPOT = Geolocation(longitude=112.6, latitude=26.885)
-CASE_PAGE = re.compile(r"/cases/(\d{8}-\w{10})")
+DONE_PAGE = re.compile(r"/report/done\?case=(\d{8}-\w{10})")
+CODE = re.compile(r"[0-9A-Z]{3}(-[0-9A-Z]{3}){5}")
 PATIENCE = 30_000
 
 
@@ -59,27 +61,85 @@ def picture(tmp_path: Path) -> Path:
     return file
 
 
-async def fill(page: Page, platform: Platform, category: str = "exposed-rubbish") -> None:
+@pytest.fixture
+async def desk(platform: Platform) -> AsyncIterator[Desk]:
+    async with httpx.AsyncClient(timeout=10) as http:
+        yield Desk(http, platform)
+
+
+async def fill(page: Page, platform: Platform, category: str = "exposed-rubbish", phone: str = "0734-8888888") -> None:
     await page.goto(f"{platform.url('portal')}/report")
     await page.select_option("#category", category)
     await page.fill("#text", "垃圾桶满了没人清")
-    await page.fill("#phone", "0734-8888888")
+    await page.fill("#phone", phone)
+
+
+async def stand_at(page: Page, longitude: float, latitude: float) -> None:
+    """Tell a spot by hand, where no other test has a case."""
+    await page.locator("details", has=page.locator("#longitude")).locator("summary").click()
+    await page.fill("#longitude", str(longitude))
+    await page.fill("#latitude", str(latitude))
+
+
+async def filed_case(page: Page) -> str:
+    """The number of the case, from the page that comes after a report."""
+    await page.wait_for_url(DONE_PAGE, timeout=PATIENCE)
+    found = DONE_PAGE.search(page.url)
+    assert found is not None
+    return found[1]
+
+
+async def case_page(page: Page) -> str:
+    """From the page after a report to the case."""
+    case = await filed_case(page)
+    await page.click(f"text={case}")
+    await expect(page.locator(".facts")).to_be_visible(timeout=PATIENCE)
+    return case
+
+
+async def published(platform: Platform, case: str) -> None:
+    """The office has looked at what somebody new handed in."""
+    address = f"{platform.url('reports')}/cases/{case}/moderation"
+    async with httpx.AsyncClient(timeout=10) as http:
+        answer = await http.post(address, json={"verdict": "approve"}, headers=platform.token("office"))
+    assert answer.status_code == 200, answer.text
+
+
+async def uploaded(platform: Platform) -> str:
+    """A photo that somebody at the interface has handed in."""
+    async with httpx.AsyncClient(timeout=10) as http:
+        answer = await http.post(f"{platform.url('reports')}/photos", content=from_telephone())
+    return str(answer.raise_for_status().json()["photo"])
+
+
+async def shown_at_last(page: Page, what: str) -> None:
+    """Look again until the page has it: photos come when the office and the events have."""
+
+    async def look() -> bool:
+        await page.reload()
+        return await page.locator(what).count() > 0
+
+    await eventually(look)
 
 
 async def test_a_citizen_files_a_case_with_a_photo_from_where_they_stand(
     page: Page, platform: Platform, picture: Path
 ) -> None:
-    await fill(page, platform, "manhole-cover")
+    await fill(page, platform, "manhole-cover", "0734-8111111")  # of whom the office has approved nothing yet
     await expect(page.locator("#guidance")).to_contain_text("必须附照片")
     await page.click("#locate")
     await expect(page.locator("#community option:checked")).to_have_text("杨柳社区")
     await page.set_input_files("#photos", picture)
-    await expect(page.locator("#previews img")).to_have_count(1)
+    await expect(page.locator(".previews img")).to_have_count(1)
     await page.click("#send")
-    await expect(page.get_by_text("谢谢，已经受理")).to_be_visible(timeout=PATIENCE)
+    await expect(page.locator("h1")).to_have_text("谢谢，已经受理", timeout=PATIENCE)
+    case = await case_page(page)
     await expect(page.locator("h1")).to_have_text("井盖缺失破损")
     await expect(page.locator(".facts")).to_contain_text("市政设施维护中心")
     await expect(page.locator(".pin")).to_be_visible()
+    await expect(page.locator(".photos img")).to_have_count(0)
+    await published(platform, case)
+    await shown_at_last(page, ".photos img")
     assert await page.locator(".photos img").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     assert "0734" not in await page.content()
     assert "垃圾桶满了" not in await page.content()
@@ -92,9 +152,148 @@ async def test_the_form_works_without_scripts(browser: Browser, platform: Platfo
     await expect(page.locator("#locate")).to_be_hidden()
     await page.select_option("#community", "430476001208")
     await page.click("#send")
+    await expect(page.locator("#code")).to_have_text(CODE, timeout=PATIENCE)
+    await case_page(page)
     await expect(page.locator("h1")).to_have_text("暴露垃圾", timeout=PATIENCE)
     await expect(page.locator(".facts")).to_contain_text("二塘村")
     await context.close()
+
+
+async def test_without_scripts_questions_come_as_a_second_step(browser: Browser, platform: Platform) -> None:
+    context = await browser.new_context(viewport=PHONE, locale="zh-CN", java_script_enabled=False)
+    page = await context.new_page()
+    await fill(page, platform, "public-toilet")
+    await expect(page.locator("#questions-public-toilet")).to_be_hidden()
+    await page.select_option("#community", "430476001208")
+    await page.click("#send")
+    await expect(page.get_by_text("还有几个问题")).to_be_visible()
+    await expect(page.locator("#text")).to_have_value("垃圾桶满了没人清")
+    await page.get_by_label("异味").check()
+    await page.click("#send")
+    await expect(page.locator("#code")).to_have_text(CODE, timeout=PATIENCE)
+    await context.close()
+
+
+async def test_a_report_is_followed_by_its_code_until_its_reporter_rates_the_result(
+    page: Page, platform: Platform, picture: Path, desk: Desk
+) -> None:
+    await fill(page, platform, "public-toilet", "0734-8222222")
+    await page.get_by_label("异味").check()
+    await page.get_by_label("无水").check()
+    await stand_at(page, 112.5713, 26.8611)
+    await page.set_input_files("#photos", picture)
+    await page.click("#send")
+    case = await filed_case(page)
+    code = await page.locator("#code").inner_text()
+    assert CODE.fullmatch(code)
+
+    await page.goto(f"{platform.url('portal')}/track")
+    await page.fill("#code", code.lower().replace("-", " "))
+    await page.get_by_role("button", name="查看").click()
+    await expect(page.locator("h1")).to_contain_text("公共厕所")
+    await expect(page.locator(".facts")).to_contain_text("待审核后公开")
+    assert code not in page.url
+    await page.get_by_text("补充说明、照片").click()
+    await page.fill("#update-text", "在公园北门旁")
+    await page.get_by_role("button", name="提交").click()
+    await expect(page.locator(".timeline")).to_contain_text("在公园北门旁")
+
+    unit = (await desk.snapshot(case))["unit"]
+    officer = desk.officer(unit)
+    await published(platform, case)
+    await desk.do(case, "acknowledge", officer)
+    await desk.do(case, "ask-reporter", officer, question="男厕还是女厕？")
+    await page.goto(f"{platform.url('portal')}/track")  # the code is not asked for again
+    await expect(page.locator(".asked")).to_contain_text("男厕还是女厕？")
+    await page.fill("#update-text", "都有")
+    await page.get_by_role("button", name="提交").click()
+    await expect(page.get_by_text("已收到您的补充")).to_be_visible()
+    await desk.do(case, "reply", officer, text="已清洗并更换管件", photos=[await uploaded(platform)])
+    await desk.do(case, "verify", desk.verifier, passed=True)
+    await desk.do(case, "close", desk.office)
+
+    await page.reload()
+    await expect(page.locator(".timeline")).to_contain_text("已清洗并更换管件")
+    image = page.locator(".timeline .photos img")
+    assert await image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    await page.locator("[name=resolved][value=yes]").check()
+    await page.locator("[name=satisfied][value=yes]").check()
+    await page.get_by_role("button", name="提交评价").click()
+    await expect(page.get_by_text("已收到您的评价")).to_be_visible()
+    await page.goto(f"{platform.url('portal')}/cases/{case}")
+    await shown_at_last(page, ".facts >> text=满意")
+    await expect(page.get_by_text("整改后照片").first).to_be_visible()
+
+
+async def test_what_is_on_file_already_is_followed_instead(page: Page, platform: Platform, desk: Desk) -> None:
+    first = await desk.file(category="graffiti", longitude=112.5811, latitude=26.8702)
+    await fill(page, platform, "graffiti")
+    await stand_at(page, 112.5814, 26.8702)
+    await page.click("#send")
+    await expect(page.locator("h1")).to_have_text("是不是同一个问题？", timeout=PATIENCE)
+    await expect(page.locator(".similar li")).to_contain_text("约 30 米")
+    await page.get_by_role("button", name="我要关注").click()
+    await expect(page.locator("h1")).to_have_text("已关注")
+    assert await filed_case(page) == first
+    await page.get_by_role("button", name="查看办理进度").click()
+    await expect(page.get_by_text("您在关注这个案件")).to_be_visible()
+
+
+async def test_what_is_another_problem_is_filed_with_its_photo(
+    page: Page, platform: Platform, picture: Path, desk: Desk
+) -> None:
+    first = await desk.file(category="graffiti", longitude=112.5911, latitude=26.8752)
+    await fill(page, platform, "graffiti")
+    await stand_at(page, 112.5914, 26.8752)
+    await page.set_input_files("#photos", picture)
+    await page.click("#send")
+    await page.get_by_role("button", name="继续上报").click()
+    second = await case_page(page)
+    assert second != first
+    await published(platform, second)
+    await shown_at_last(page, ".photos img")
+
+
+async def test_what_is_not_fixed_goes_back_to_its_unit(
+    page: Page, platform: Platform, picture: Path, desk: Desk
+) -> None:
+    async with httpx.AsyncClient(timeout=10) as http:
+        told = await filed(http, platform)
+    await desk.finish(told["case"], told["unit"])
+    await page.goto(f"{platform.url('portal')}/track")
+    await page.fill("#code", told["tracking"])
+    await page.get_by_role("button", name="查看").click()
+    await page.get_by_text("还没解决").click()
+    await page.set_input_files("#object-photos", picture)
+    await page.fill("#object-text", "只清了一半")
+    await page.get_by_role("button", name="要求重新办理").click()
+    await expect(page.get_by_text("将重新办理")).to_be_visible(timeout=PATIENCE)
+    await expect(page.locator(".timeline")).to_contain_text("只清了一半")
+    snapshot = await desk.snapshot(told["case"])
+    assert (snapshot["state"], snapshot["reopens"]) == ("dispatched", 1)
+
+
+async def test_the_code_is_not_seen_again_by_going_back(page: Page, platform: Platform) -> None:
+    await fill(page, platform)
+    await page.select_option("#community", "430476001208")
+    await page.click("#send")
+    code = await page.locator("#code").inner_text(timeout=PATIENCE)
+    await page.goto(f"{platform.url('portal')}/ranking")
+    await page.go_back()
+    await expect(page.get_by_text("已经显示过了")).to_be_visible()
+    assert code not in await page.content()
+
+
+async def test_praise_reaches_the_unit_and_the_public(page: Page, platform: Platform) -> None:
+    await page.goto(f"{platform.url('portal')}/report?kind=praise")
+    await page.select_option("#category", "public-toilet")
+    await expect(page.locator("#questions-public-toilet")).to_be_hidden()
+    await page.fill("#text", "保洁员很负责")
+    await page.select_option("#community", "430476001208")
+    await page.click("#send")
+    await case_page(page)
+    await expect(page.locator(".title-row")).to_contain_text("点赞")
+    await expect(page.get_by_text("整改时限")).to_have_count(0)
 
 
 async def test_going_back_and_sending_again_files_nothing_twice(page: Page, platform: Platform) -> None:
@@ -102,17 +301,12 @@ async def test_going_back_and_sending_again_files_nothing_twice(page: Page, plat
     await page.select_option("#community", "430476001007")
     key = await page.locator("[name=key]").get_attribute("value")
     await page.click("#send")
-    await page.wait_for_url(CASE_PAGE)
-    first = CASE_PAGE.search(page.url)
+    first = await filed_case(page)
     await page.go_back()
     assert await page.locator("[name=key]").get_attribute("value") == key
     await fill_again(page)
     await page.click("#send")
-    await page.wait_for_url(CASE_PAGE)
-    second = CASE_PAGE.search(page.url)
-    assert first is not None
-    assert second is not None
-    assert first[1] == second[1]
+    assert await filed_case(page) == first
 
 
 async def fill_again(page: Page) -> None:
@@ -136,7 +330,8 @@ async def test_a_mistake_is_told_at_its_field_and_nothing_is_lost(
     await expect(page.locator("#text")).to_have_value("垃圾桶满了没人清")
     await page.fill("#phone", "")
     await page.click("#send")
-    await expect(page.locator(".photos img")).to_have_count(1, timeout=PATIENCE)
+    await published(platform, await case_page(page))
+    await shown_at_last(page, ".photos img")
 
 
 async def test_pointing_at_the_map_is_enough_for_a_place(page: Page, platform: Platform) -> None:
@@ -146,7 +341,8 @@ async def test_pointing_at_the_map_is_enough_for_a_place(page: Page, platform: P
     await page.mouse.click(area["x"] + area["width"] / 2, area["y"] + area["height"] / 2)
     await expect(page.locator("#community option:checked")).to_have_text("长胜村")
     await page.click("#send")
-    await expect(page.locator(".facts")).to_contain_text("长胜村", timeout=PATIENCE)
+    await case_page(page)
+    await expect(page.locator(".facts")).to_contain_text("长胜村")
 
 
 async def test_the_ranking_moves_before_the_viewers_eyes(page: Page, platform: Platform) -> None:
@@ -202,7 +398,11 @@ async def rebuilt(platform: Platform) -> None:
         await runtime.store.close()
 
 
-@pytest.mark.parametrize("address", ["/", "/report", "/cases", "/ranking", "/units/huanwei", "/cases/unknown"])
+PAGES = ["/", "/report", "/report?category=public-toilet", "/report/done?case=20261103-ABCDEFGHJK", "/track", "/cases"]
+PAGES += ["/ranking", "/units/huanwei", "/cases/unknown"]
+
+
+@pytest.mark.parametrize("address", PAGES)
 @pytest.mark.parametrize("width", [320, 390, 1280])
 async def test_pages_fit_and_nothing_is_refused_by_their_own_policy(
     browser: Browser, platform: Platform, address: str, width: int

@@ -84,13 +84,17 @@ def save(figures: Sequence[Figure], path: Path) -> None:
 
 def insert(figures: Sequence[Figure], machine: str, path: Path) -> None:
     """Put the table between the two markers of a Markdown file. Raises ValueError when they are not there."""
-    before, begun, rest = path.read_text().partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not begun or not ended:
-        raise ValueError(f"{path} lacks the markers of the figures")
     rows = [HEADINGS, ("---",) * len(HEADINGS), *map(_cells, figures)]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    path.write_text("\n".join([f"{before}{BEGIN}", "", machine, "", *lines, "", f"{END}{after}"]))
+    put_between(path, BEGIN, END, "\n".join([machine, "", *(f"| {' | '.join(row)} |" for row in rows)]))
+
+
+def put_between(path: Path, begin: str, end: str, text: str) -> None:
+    """Replace what a file has between two markers. Raises ValueError when they are not there."""
+    before, begun, rest = path.read_text().partition(begin)
+    _, ended, after = rest.partition(end)
+    if not begun or not ended:
+        raise ValueError(f"{path} lacks the markers {begin} and {end}")
+    path.write_text("\n".join([f"{before}{begin}", "", text, "", f"{end}{after}"]))
 
 
 HEADINGS = ("what", "value", "unit", "baseline", "ratio", "asked for", "")

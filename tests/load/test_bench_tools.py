@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -213,11 +214,14 @@ def test_the_meter_leaves_the_first_transaction_out(monkeypatch: pytest.MonkeyPa
 
 def test_the_district_of_the_benchmark_charges_at_once(tmp_path: Path) -> None:
     from services.reports.district import District
+    from services.reports.domain import Areas
 
     district = District.load(bench_district(tmp_path))
     category = district.categories[OVERDUE]
     assert category.limit == "0 work-hours"
-    assert all(district.router.route(OVERDUE, code).unit == each.unit for code, each in district.communities.items())
+    for code, community in district.communities.items():
+        routing = district.router.route(category, Areas(code, code[:9]), datetime(2026, 11, 23, 1, 0, tzinfo=UTC))
+        assert routing.unit == community.unit
 
 
 async def test_the_highest_rate_is_the_best_that_holds_for_the_full_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,8 +145,7 @@ class Store:
 
     async def ensure_indexes(self) -> None:
         """Create what is missing of the declared collections and indexes; may be repeated."""
-        for collection in self._collections:
-            await self.driver.ensure_indexes(collection.name, collection.indexes)
+        await asyncio.gather(*(self.driver.ensure_indexes(each.name, each.indexes) for each in self._collections))
 
     def on_commit(self, listener: Listener) -> None:
         """Have `listener` called with every unit of work that this process has committed."""

@@ -24,7 +24,7 @@ from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
 from gridfs.errors import FileExists, NoFile
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorGridFSBucket
-from pymongo import AsyncMongoClient, DeleteOne, InsertOne, ReplaceOne, ReturnDocument
+from pymongo import AsyncMongoClient, DeleteOne, IndexModel, InsertOne, ReplaceOne, ReturnDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
@@ -212,8 +212,8 @@ class MongoDriver:
             except PyMongoError as error:
                 if getattr(error, "code", None) != NAMESPACE_EXISTS and "already exists" not in str(error):
                     raise
-            for index in indexes:
-                await self._database[collection].create_index(list(index.keys), **_index_options(index))
+            if indexes:
+                await self._database[collection].create_indexes([_index_model(index) for index in indexes])
 
     async def drop(self, collection: str) -> None:
         with _told_apart():
@@ -272,13 +272,13 @@ def _operation(write: Write) -> InsertOne[Document] | ReplaceOne[Document] | Del
     return ReplaceOne({"_id": write.id, "v": write.expected}, write.document)
 
 
-def _index_options(index: Index) -> dict[str, Any]:
+def _index_model(index: Index) -> IndexModel:
     told: dict[str, Any] = {"name": index.name, "unique": index.unique}
     if index.expire_after_seconds is not None:
         told["expireAfterSeconds"] = index.expire_after_seconds
     if index.partial is not None:
         told["partialFilterExpression"] = index.partial
-    return told
+    return IndexModel(list(index.keys), **told)
 
 
 @contextmanager

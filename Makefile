@@ -58,7 +58,8 @@ format: $(READY) ## put the code into its form
 
 test: $(READY) ## all tests, on real servers
 	@$(RUN) deploy.local prepare
-	@$(RUN) pytest tests
+	@$(RUN) pytest tests --ignore tests/e2e --ignore tests/chaos --numprocesses auto --maxprocesses 4 --dist loadfile
+	@$(RUN) pytest tests/e2e tests/chaos
 
 chaos: $(READY) ## crash servers and services under load and count what was lost; SEEDS=20
 	@$(RUN) tests.chaos --seeds $(SEEDS)

@@ -50,10 +50,10 @@ def test_digests_differ_by_text_purpose_and_key() -> None:
     assert len(told) == 4
 
 
-@pytest.mark.parametrize("keys", ["", " , ", "secret", "x" * 44, f"{new_key()},secret"])
+@pytest.mark.parametrize("keys", ["", " , ", "secret", "x" * 44, "<key>,secret"])
 def test_what_is_no_key_is_refused(keys: str) -> None:
     with pytest.raises(ValueError, match="key"):
-        Vault.of(keys)
+        Vault.of(keys.replace("<key>", new_key()))
 
 
 def test_the_vault_shows_its_keys_to_nobody() -> None:

@@ -115,7 +115,7 @@ def test_every_command_in_every_state_by_every_side(state: CaseState, command: C
 
 
 @pytest.mark.parametrize(
-    ("state", "command"), [key for key, row in TRANSITIONS.items() if Side.UNIT in row.sides], ids=str
+    ("state", "command"), sorted(key for key, row in TRANSITIONS.items() if Side.UNIT in row.sides), ids=str
 )
 def test_only_the_unit_in_charge_works_on_its_case(state: CaseState, command: Command) -> None:
     case = prepared(state, command)

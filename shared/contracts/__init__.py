@@ -40,8 +40,11 @@ TOPICS: dict[str, Topic] = {
     for topic in (
         Topic("inspections.visit", owner="inspections", aggregate="a visit"),
         Topic("reports.case", owner="reports", aggregate="a case"),
-        Topic("scoring.charge", owner="scoring", aggregate="a case and a unit; keyed by unit", internal=True),
+        Topic("scoring.charge", owner="scoring", aggregate="a fact's matter and a unit; keyed by unit", internal=True),
         Topic("scoring.entry", owner="scoring", aggregate="a unit's ledger"),
+        Topic("scoring.list", owner="scoring", aggregate="a red or black list"),
+        Topic("scoring.measure", owner="scoring", aggregate="a measure"),
+        Topic("scoring.scheme", owner="scoring", aggregate="a version of the assessment scheme"),
         Topic("scoring.standing", owner="scoring", aggregate="a unit in a period"),
     )
 }
@@ -53,7 +56,8 @@ PUBLISHED: Mapping[str, type[EventModel]] = MappingProxyType(dict(MODELS))
 # It stands here because the document of all listeners is generated where no service can be imported.
 SUBSCRIPTIONS: dict[str, tuple[str, ...]] = {
     "reports.findings": ("inspections.visit",),
-    "scoring.charges": ("reports.case",),
+    "scoring.charges": ("inspections.visit", "reports.case"),
+    "scoring.ladder": ("reports.case", "scoring.standing"),
     "scoring.ledger": ("scoring.charge",),
-    "portal.board": ("reports.case", "scoring.entry", "scoring.standing"),
+    "portal.board": ("reports.case", "scoring.entry", "scoring.list", "scoring.measure", "scoring.standing"),
 }

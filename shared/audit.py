@@ -40,8 +40,12 @@ def chain_hash(previous_hash: str, fields: Mapping[str, object]) -> str:
     """
     if not _HASH.fullmatch(previous_hash):
         raise ValueError(f"not a hash: {previous_hash!r}")
-    told = json.dumps(_canonical(fields), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(f"{_PREFIX}\n{previous_hash}\n{told}".encode()).hexdigest()
+    return hashlib.sha256(f"{_PREFIX}\n{previous_hash}\n{canonical(fields)}".encode()).hexdigest()
+
+
+def canonical(fields: Mapping[str, object]) -> str:
+    """The one spelling of the fields in which `chain_hash` covers them. Raises what it raises for them."""
+    return json.dumps(_canonical(fields), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True)

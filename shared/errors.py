@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -27,6 +28,14 @@ class DomainError(Exception):
 
 class Invalid(DomainError):
     """The input itself cannot be accepted (422)."""
+
+
+class Several(Invalid):
+    """Several things are wrong with the input, each told by itself and naming its field (422)."""
+
+    def __init__(self, code: str, faults: Sequence[DomainError]) -> None:
+        super().__init__(code, count=len(faults))
+        self.faults = tuple(faults)
 
 
 class Unauthenticated(DomainError):

@@ -149,17 +149,18 @@ async def rebuild(store: Store, broker: Broker, model: ReadModel, patience: floa
         fresh = Generation(live.begun)
         await create(store, model, fresh)
         async with asyncio.timeout(patience):
-            await _catch_up(Worker(store, broker, model.subscribe(fresh)))
+            await catch_up(Worker(store, broker, model.subscribe(fresh)))
         await store.run(lambda uow: _switch(uow, model.name, fresh.number))
         return fresh
     finally:
         await store.driver.release(f"rebuild-{model.name}", holder)
 
 
-async def _catch_up(worker: Worker) -> None:
+async def catch_up(worker: Worker) -> None:
+    """Run the worker until it has handled all there is. Raises RuntimeError when it stops before that."""
     running = asyncio.create_task(worker.run())
     try:
-        while not await _has_caught_up(worker):
+        while not await has_caught_up(worker):
             await asyncio.wait({running}, timeout=0.2)
             if running.done() or worker.broken:
                 raise RuntimeError(f"the rebuild stopped: {worker.broken}")
@@ -168,7 +169,8 @@ async def _catch_up(worker: Worker) -> None:
         await running
 
 
-async def _has_caught_up(worker: Worker) -> bool:
+async def has_caught_up(worker: Worker) -> bool:
+    """Whether a running worker has handled all there is now; False also when nobody can tell."""
     try:
         return worker.assigned and worker.broken is None and await worker.behind() == 0
     except Unavailable:

@@ -8,6 +8,7 @@ async def submit(request: Request, body: SubmitCase, caller: Annotated[Principal
 """
 
 from shared.http.application import Limits, Probe, UndeclaredRoute, create_app
+from shared.http.download import Download, Slots
 from shared.http.edge import BODY_LIMIT
 from shared.http.idempotency import IDEMPOTENT, answer, answer_each
 from shared.http.limits import RateLimit, client_address, subscriber
@@ -16,10 +17,12 @@ from shared.http.routing import Router
 __all__ = [
     "BODY_LIMIT",
     "IDEMPOTENT",
+    "Download",
     "Limits",
     "Probe",
     "RateLimit",
     "Router",
+    "Slots",
     "UndeclaredRoute",
     "answer",
     "answer_each",

@@ -19,11 +19,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.errors import Conflict, DomainError, TooMany, Unavailable
+from shared.errors import Conflict, DomainError, Several, TooMany, Unavailable
 from shared.messages import Language, Messages, language
 
 MEDIA_TYPE = "application/problem+json"
 MAX_FIELD_ERRORS = 50
+MAX_FAULTS = 1_000
 MAX_PATH = 200
 RETRY_AFTER_SECONDS = 2
 """What a caller is told to wait when a server behind us does not answer: about one election of a primary."""
@@ -64,7 +65,7 @@ class Problem:
         }
         if self.errors:
             told["errors"] = errors = [error.told(messages, spoken) for error in self.errors]
-            told["detail"] = "; ".join(f"{error['field']}: {error['message']}" for error in errors)
+            told["detail"] = "; ".join(f"{error['field']}: {error['message']}" for error in errors[:MAX_FIELD_ERRORS])
         if self.field is not None:
             told["field"] = self.field
         return told
@@ -135,7 +136,9 @@ def problem_of(error: DomainError | Conflict | Unavailable) -> Problem:
         headers["retry-after"] = str(error.retry_after)
     if error.status == 401:
         headers["www-authenticate"] = "Bearer" if error.code == "token-missing" else 'Bearer error="invalid_token"'
-    return Problem(error.code, error.status, error.field, error.params, headers)
+    told = error.faults[:MAX_FAULTS] if isinstance(error, Several) else ()
+    errors = tuple(FieldError(fault.field or "", fault.code, fault.params) for fault in told)
+    return Problem(error.code, error.status, error.field, error.params, headers, errors)
 
 
 async def of_failure(request: Request, error: DomainError | Conflict | Unavailable) -> Response:

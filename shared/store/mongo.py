@@ -19,6 +19,7 @@ from typing import Any, Literal
 # How many threads motor may use; it reads the variable when imported and would otherwise count the node's cores.
 os.environ.setdefault("MOTOR_MAX_WORKERS", "32")
 
+import bson
 import gridfs
 from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
@@ -54,6 +55,12 @@ class _DecimalCodec(TypeCodec):
 
 
 CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC, type_registry=TypeRegistry([_DecimalCodec()]))
+
+
+def bytes_of(document: Document) -> bytes:
+    """The document as the server keeps it, down to the trailing zeros of a decimal and the order of the fields."""
+    told: bytes = bson.encode(document, codec_options=CODEC)
+    return told
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,9 @@ from services.reports.reporters import Reporters
 from services.reports.settings import Settings
 from services.reports.templates import Templates
 from services.reports.views import STAFF
-from services.reports.views.export import Slots
 from shared import telemetry
 from shared.auth import Principal, anyone, require
-from shared.http import RateLimit, client_address, subscriber
+from shared.http import RateLimit, Slots, client_address, subscriber
 from shared.messages import Messages
 from shared.service import Runtime, runtime_of
 from shared.store import Store

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
 from datetime import date
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from services.reports.api.context import Anyone, Insider, Known, Own, own_of
 from services.reports.domain import Command, Name
 from services.reports.repo import CASES
 from services.reports.templates import placeholders
 from services.reports.views import sees_inside
-from services.reports.views.export import Slots, TableFormat, table
+from services.reports.views.export import table
 from services.reports.views.figures import Dimension, Figures, Period, figures
 from services.reports.views.lists import PAGE_LIMIT, Page, case_page
 from services.reports.views.map import Box, Map, case_map
@@ -29,8 +25,9 @@ from services.reports.views.wanted import Order, Wanted
 from shared import telemetry
 from shared.clock import CHINA
 from shared.errors import Forbidden, NotFound
-from shared.http import Router
+from shared.http import Download, Router
 from shared.service import runtime_of
+from shared.tables import TableFormat
 
 QUEUE_LIMIT = 50
 
@@ -162,25 +159,3 @@ async def templates_for(request: Request, id: str, caller: Insider, step: Comman
 
 async def _names(own: Own) -> Names:
     return Names.of(own.district, await own.catalogue.current())
-
-
-class Download(Response):
-    """A file that is made while it is sent; nothing is made while too many others are."""
-
-    def __init__(
-        self,
-        slots: Slots,
-        content: Callable[[], AbstractAsyncContextManager[AsyncIterator[bytes]]],
-        media_type: str,
-        name: str,
-    ) -> None:
-        self._slots, self._content = slots, content
-        headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
-        super().__init__(None, headers=headers, media_type=media_type)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises TooMany (export-busy) and what the content raises, before anything is sent."""
-        with self._slots.take():
-            async with self._content() as pieces:
-                headers = {"content-disposition": self.headers["content-disposition"]}
-                await StreamingResponse(pieces, headers=headers, media_type=self.media_type)(scope, receive, send)

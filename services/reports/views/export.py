@@ -6,69 +6,20 @@ first, in one walk along the index the list takes, so a case is in the table onc
 
 from __future__ import annotations
 
-import asyncio
-import csv
-import io
-import os
-import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import IO
-
-from openpyxl import Workbook
 
 from services.reports.domain.words import STATES_ZH
 from services.reports.repo import CASES, NEWEST
 from services.reports.views.names import CHANNELS_ZH, KINDS_ZH, LEVELS_ZH, Names
 from shared.clock import CHINA
 from shared.contracts.reports import CaseState, Channel, Kind, Level
-from shared.errors import TooLarge, TooMany
+from shared.errors import TooLarge
 from shared.store import Document, Store
 from shared.store.collection import Filter
-
-XLSX_ROWS = 1_048_576
-"""Rows of a sheet, the heading's among them: Excel's own limit."""
-BATCH = 500
-_PIECE = 64 * 1024
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-
-Cell = str | int | float | None
-Cells = Sequence[Cell]
-
-
-class TableFormat(StrEnum):
-    """How the table comes."""
-
-    CSV = "csv"
-    XLSX = "xlsx"
-
-    @property
-    def media_type(self) -> str:
-        return {
-            TableFormat.CSV: "text/csv; charset=utf-8",
-            TableFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        }[self]
-
-
-class Slots:
-    """How many tables may be made at once: each keeps a cursor open and a processor busy."""
-
-    def __init__(self, free: int = 2) -> None:
-        self._free = free
-
-    @contextmanager
-    def take(self) -> Iterator[None]:
-        """Raises TooMany (export-busy)."""
-        if self._free == 0:
-            raise TooMany("export-busy", retry_after=30)
-        self._free -= 1
-        try:
-            yield
-        finally:
-            self._free += 1
+from shared.tables import XLSX_ROWS, Cell, Cells, TableFormat, csv_table, xlsx_table
 
 
 @asynccontextmanager
@@ -81,47 +32,19 @@ async def table(
     """
     async with aclosing(_rows(store, names, filter)) as rows:
         if format is TableFormat.CSV:
-            async with aclosing(_csv(rows)) as pieces:
+            async with csv_table(rows) as pieces:
                 yield pieces
         else:
             await _require_to_fit(store, filter)
-            with tempfile.TemporaryFile() as file:
-                await _write_xlsx(rows, file)
-                yield _pieces(file)
+            async with xlsx_table(rows, "案件") as pieces:
+                yield pieces
 
 
 async def _rows(store: Store, names: Names, filter: Filter) -> AsyncGenerator[Cells, None]:
     yield [column.heading for column in COLUMNS]
     async with aclosing(store.stream(CASES, filter, NEWEST, _FIELDS)) as documents:
         async for document in documents:
-            yield [_safe(column.cell(document, names)) for column in COLUMNS]
-
-
-async def _csv(rows: AsyncIterator[Cells]) -> AsyncGenerator[bytes, None]:
-    """UTF-8 with the mark by which Excel knows it; lines end as RFC 4180 has it."""
-    buffer = io.StringIO("\ufeff")
-    buffer.seek(0, io.SEEK_END)
-    write = csv.writer(buffer).writerow
-    async for number, row in _numbered(rows):
-        write(row)
-        if number % BATCH == 0:
-            yield _taken(buffer)
-            await asyncio.sleep(0)  # what is at hand is taken without waiting: let others have their turn
-    yield _taken(buffer)
-
-
-def _taken(buffer: io.StringIO) -> bytes:
-    written = buffer.getvalue().encode()
-    buffer.seek(0)
-    buffer.truncate()
-    return written
-
-
-async def _numbered(rows: AsyncIterator[Cells]) -> AsyncIterator[tuple[int, Cells]]:
-    number = 0
-    async for row in rows:
-        number += 1
-        yield number, row
+            yield [column.cell(document, names) for column in COLUMNS]
 
 
 async def _require_to_fit(store: Store, filter: Filter) -> None:
@@ -129,43 +52,6 @@ async def _require_to_fit(store: Store, filter: Filter) -> None:
     counted = await store.aggregate(CASES, [{"$match": filter}, {"$limit": most + 1}, {"$count": "cases"}])
     if counted and counted[0]["cases"] > most:
         raise TooLarge("export-too-large", field="format", limit=most)
-
-
-async def _write_xlsx(rows: AsyncIterator[Cells], file: IO[bytes]) -> None:
-    """Rows go to a temporary file of openpyxl's, which it removes when it saves the book, and only then."""
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("案件")
-    sheet.freeze_panes = "B2"
-    batch: list[Cells] = []
-    saved = False
-    try:
-        async for number, row in _numbered(rows):
-            batch.append(row)
-            if number % BATCH == 0:
-                await asyncio.to_thread(_append, sheet.append, batch)
-                batch = []
-        await asyncio.to_thread(_append, sheet.append, batch)
-        saved = True
-        await asyncio.to_thread(book.save, file)
-    finally:
-        if not saved:
-            book.save(os.devnull)
-
-
-def _append(append: Callable[[Cells], object], batch: Sequence[Cells]) -> None:
-    for row in batch:
-        append(list(row))
-
-
-async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
-    file.seek(0)
-    while piece := await asyncio.to_thread(file.read, _PIECE):
-        yield piece
-
-
-def _safe(cell: Cell) -> Cell:
-    """A text that a spreadsheet would take for a formula begins with an apostrophe, so that it stays a text."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scoring.domain import (
-    Entry,
-    Ledger,
-    Rule,
-    RuleBook,
-    Standing,
-    find_flaw,
-    period_of,
-    ranked,
-    recompute,
-)
-from shared.contracts.scoring import ChargeMade
+from services.scoring.domain.ledger import Entry, Ledger, Standing, find_flaw, period_of, recompute
+from services.scoring.domain.ranking import ranked
+from services.scoring.domain.rules import Rule, RuleBook, Table
+from shared.contracts.scoring import ChargeMade, FactKind
 
 MORNING = datetime(2026, 11, 3, 1, 30, tzinfo=UTC)
-OVERDUE = "chuangwen.reports.case-overdue.v1"
+OVERDUE = FactKind.OVERDUE
 
 
 def charge(
@@ -44,7 +36,8 @@ def charge(
 
 def posted(*points: str) -> tuple[Ledger, list[Entry]]:
     ledger = Ledger("chengguan")
-    return ledger, [ledger.post(charge(each, case=f"c{n}"), MORNING) for n, each in enumerate(points)]
+    month = Standing.of("chengguan", "2026-11")
+    return ledger, [ledger.post(charge(each, case=f"c{n}"), month, MORNING) for n, each in enumerate(points)]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +53,7 @@ def posted(*points: str) -> tuple[Ledger, list[Entry]]:
 )
 def test_a_months_score_is_100_minus_the_points_lost_and_never_below_0(lost: list[str], score: str) -> None:
     """市容 of 蒸湘, 雁峰 and 高新区 in February 2019: 90.68, 89.47 and 89.71."""
-    standing = Standing("chengguan:2026-11", "chengguan", "2026-11")
+    standing = Standing.of("chengguan", "2026-11")
     _, rows = posted(*lost)
     for row in rows:
         standing.count(row)
@@ -69,7 +62,7 @@ def test_a_months_score_is_100_minus_the_points_lost_and_never_below_0(lost: lis
 
 
 def test_ten_times_a_tenth_is_one_point_exactly() -> None:
-    standing = Standing("chengguan:2026-11", "chengguan", "2026-11")
+    standing = Standing.of("chengguan", "2026-11")
     for row in posted(*["0.1"] * 10)[1]:
         standing.count(row)
     assert standing.points_lost == 1
@@ -97,16 +90,15 @@ def test_the_rule_version_in_force_when_it_happened_applies() -> None:
         "current",
         1,
         [
-            Rule("case-overdue", 2, "2026-12-01", OVERDUE, Decimal(2)),
-            Rule("case-overdue", 1, "2026-01-01", OVERDUE),
-            Rule("other", 1, "2026-01-01", "chuangwen.reports.case-closed.v1"),
+            Rule("case-overdue", 2, "2026-12-01", OVERDUE, Table(Decimal(2))),
+            Rule("case-overdue", 1, "2026-01-01", OVERDUE, Table(Decimal(1))),
         ],
     )
     november = datetime(2026, 11, 30, 15, 59, tzinfo=UTC)
     december = datetime(2026, 11, 30, 16, 0, tzinfo=UTC)
-    assert [rule.version for rule in book.in_force(OVERDUE, november)] == [1]
-    assert [rule.version for rule in book.in_force(OVERDUE, december)] == [2]
-    assert book.in_force(OVERDUE, datetime(2025, 6, 1, tzinfo=UTC)) == []
+    assert [rule.version for rule in book.in_force(november)] == [1]
+    assert [rule.version for rule in book.in_force(december)] == [2]
+    assert book.in_force(datetime(2025, 6, 1, tzinfo=UTC)) == []
 
 
 def test_rows_are_numbered_and_chained() -> None:
@@ -169,8 +161,8 @@ def test_standings_equal_a_recomputation_from_the_ledgers(charges: list[tuple[st
     rows = []
     for unit, month, points in charges:
         at = datetime(2026, month, 15, tzinfo=UTC)
-        row = ledgers.setdefault(unit, Ledger(unit)).post(charge(str(points), unit, at), at)
-        id = f"{unit}:{row.period}"
-        standings.setdefault(id, Standing(id, unit, row.period)).count(row)
+        standing = standings.setdefault(f"{unit}:2026-{month:02}", Standing.of(unit, f"2026-{month:02}"))
+        row = ledgers.setdefault(unit, Ledger(unit)).post(charge(str(points), unit, at), standing, at)
+        standing.count(row)
         rows.append(row)
     assert recompute(rows) == {id: standing.points_lost for id, standing in standings.items()}

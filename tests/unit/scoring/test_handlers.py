@@ -11,21 +11,28 @@ from itertools import product
 import pytest
 
 from services.scoring.app import SERVICE
-from services.scoring.commands import adopt
+from services.scoring.commands.rules import adopt
 from services.scoring.district import District
-from services.scoring.domain import Rule, RuleBook, find_flaw
-from services.scoring.handlers import on_charge, on_overdue
-from services.scoring.repo import CHARGES, CURRENT, ENTRIES, LEDGERS, RULE_BOOKS, STANDINGS
+from services.scoring.domain.ledger import find_flaw
+from services.scoring.domain.rules import Rule, RuleBook, Table
+from services.scoring.handlers import on_charge, on_fact
+from services.scoring.repo import CHARGES, CURRENT, ENTRIES, LEDGERS, STANDINGS
 from shared.clock import FixedClock
 from shared.contracts.reports import CaseOverdue, CaseSnapshot, CaseState, Channel, Level, Place, Stage
-from shared.contracts.scoring import ChargeMade, EntryPosted, StandingChanged
+from shared.contracts.scoring import ChargeMade, EntryPosted, FactKind, StandingChanged
 from shared.event import Event
 from shared.store import Store
 from shared.testing.memory_store import MemoryDriver
 from tests.platform import DISTRICT
 
 SAMPLE = District.load(DISTRICT).rule_book
-COSTS = (Stage.RECTIFY, Level.BLUE)
+SAMPLE_COSTS = {
+    (Stage.RECTIFY, Level.BLUE): ["0.5"],
+    (Stage.RECTIFY, Level.ORANGE): ["0.5"],
+    (Stage.RECTIFY, Level.RED): ["1.0"],
+    (Stage.ACKNOWLEDGE, Level.BLUE): ["0.1"],
+}
+"""Of a case with half a point at stake."""
 NOON = datetime(2026, 11, 3, 4, 0, tzinfo=UTC)
 
 
@@ -58,18 +65,23 @@ def overdue(
     return Event.new(told, case, sequence, NOON)
 
 
+def of_stake(share: str) -> Table:
+    return Table(Decimal(share), of_stake=True)
+
+
 async def with_rules(*rules: Rule) -> Store:
     store = a_store()
     await store.run(lambda uow: adopt(uow, RuleBook(CURRENT, 1, list(rules))))
     return store
 
 
-RULE = Rule("case-overdue", 3, "2026-01-01", CaseOverdue.TYPE, Decimal("1.5"))
+LIMIT_RAN_OUT = {"stage": (Stage.RECTIFY.value,), "level": (Level.BLUE.value,)}
+RULE = Rule("case-overdue", 3, "2026-01-01", FactKind.OVERDUE, of_stake("1.5"), LIMIT_RAN_OUT)
 
 
 async def test_an_overdue_case_charges_its_unit_by_the_rule_in_force() -> None:
     uow = (await with_rules(RULE)).unit()
-    await on_overdue(uow, overdue())
+    await on_fact(uow, overdue())
     [event] = uow.events
     assert (event.topic, event.key, event.subject) == ("scoring.charge", "huanwei", "20261103-ABCDEFGHJK:huanwei")
     charge = event.data
@@ -82,17 +94,12 @@ async def test_an_overdue_case_charges_its_unit_by_the_rule_in_force() -> None:
     assert charge.happened_at == NOON - timedelta(minutes=1)
 
 
-@pytest.mark.parametrize(("stage", "level"), [each for each in product(Stage, Level) if each != COSTS])
-async def test_by_the_rules_of_the_sample_only_the_units_limit_that_runs_out_costs(stage: Stage, level: Level) -> None:
+@pytest.mark.parametrize(("stage", "level"), [*product(Stage, Level)])
+async def test_by_the_rules_of_the_sample_what_a_unit_is_late_with_costs(stage: Stage, level: Level) -> None:
     uow = (await with_rules(*SAMPLE.rules)).unit()
-    await on_overdue(uow, overdue(stage=stage, level=level))
-    assert uow.events == []
-
-
-async def test_by_the_rules_of_the_sample_a_case_overdue_costs_its_points() -> None:
-    uow = (await with_rules(*SAMPLE.rules)).unit()
-    await on_overdue(uow, overdue())
-    assert [event.data.points for event in uow.events if isinstance(event.data, ChargeMade)] == [Decimal("0.5")]
+    await on_fact(uow, overdue(stage=stage, level=level))
+    charged = [event.data.points for event in uow.events if isinstance(event.data, ChargeMade)]
+    assert charged == [Decimal(points) for points in SAMPLE_COSTS.get((stage, level), ())]
 
 
 async def test_an_event_from_before_there_were_stages_and_levels_is_charged_as_it_was() -> None:
@@ -100,20 +107,20 @@ async def test_an_event_from_before_there_were_stages_and_levels_is_charged_as_i
     told = json.loads(overdue().value)
     for name in ("stage", "level", "due_at", "reached_at", "elapsed_minutes"):
         del told[name]
-    await on_overdue(uow, replace(overdue(), value=json.dumps(told).encode()))
+    await on_fact(uow, replace(overdue(), value=json.dumps(told).encode()))
     assert len(uow.events) == 1
 
 
 async def test_a_rule_may_be_about_another_stage_or_level() -> None:
     rules = [
-        replace(RULE, code="acknowledged-late", stage=Stage.ACKNOWLEDGE),
-        replace(RULE, code="last-warning", level=Level.RED, factor=Decimal(2)),
+        replace(RULE, code="acknowledged-late", match={"stage": ("acknowledge",), "level": ("blue",)}),
+        replace(RULE, code="last-warning", match={"stage": ("rectify",), "level": ("red",)}, table=of_stake("2")),
     ]
     store = await with_rules(*rules)
     charged = {}
     for stage, level in product((Stage.ACKNOWLEDGE, Stage.RECTIFY), (Level.BLUE, Level.RED)):
         uow = store.unit()
-        await on_overdue(uow, overdue(stage=stage, level=level))
+        await on_fact(uow, overdue(stage=stage, level=level))
         charged[stage, level] = [event.data.rule for event in uow.events if isinstance(event.data, ChargeMade)]
     assert charged == {
         (Stage.ACKNOWLEDGE, Level.BLUE): ["acknowledged-late"],
@@ -126,7 +133,7 @@ async def test_a_rule_may_be_about_another_stage_or_level() -> None:
 async def test_points_are_lost_in_the_month_in_which_the_level_was_reached() -> None:
     uow = (await with_rules(RULE)).unit()
     october = NOON - timedelta(days=4)
-    await on_overdue(uow, overdue(reached_at=october))
+    await on_fact(uow, overdue(reached_at=october))
     [event] = uow.events
     assert isinstance(event.data, ChargeMade)
     assert event.data.happened_at == october
@@ -136,7 +143,7 @@ async def test_a_case_overdue_again_is_charged_again_as_the_next_event_of_the_sa
     store = await with_rules(RULE)
     for sequence in (2, 5):
         uow = store.unit()
-        await on_overdue(uow, overdue(sequence=sequence))
+        await on_fact(uow, overdue(sequence=sequence))
         assert [event.sequence for event in uow.events] == [1 if sequence == 2 else 2]
         await store.commit(uow)
     charges = await store.get(CHARGES, "20261103-ABCDEFGHJK:huanwei")
@@ -146,31 +153,18 @@ async def test_a_case_overdue_again_is_charged_again_as_the_next_event_of_the_sa
 
 async def test_nobody_is_charged_without_a_unit_or_a_rule() -> None:
     uow = (await with_rules(RULE)).unit()
-    await on_overdue(uow, overdue(unit=None))
+    await on_fact(uow, overdue(unit=None))
     assert uow.events == []
     uow = (await with_rules()).unit()
-    await on_overdue(uow, overdue())
+    await on_fact(uow, overdue())
     assert uow.events == []
-
-
-async def test_only_a_newer_edition_of_the_rules_is_adopted() -> None:
-    store = await with_rules(RULE)
-    await store.run(lambda uow: adopt(uow, RuleBook(CURRENT, 1, [])))
-    await store.run(lambda uow: adopt(uow, RuleBook(CURRENT, 0, [])))
-    kept = await store.get(RULE_BOOKS, CURRENT)
-    assert kept is not None
-    assert kept.rules == [RULE]
-    await store.run(lambda uow: adopt(uow, RuleBook(CURRENT, 2, [])))
-    replaced = await store.get(RULE_BOOKS, CURRENT)
-    assert replaced is not None
-    assert replaced.rules == []
 
 
 async def test_charges_become_chained_entries_and_one_standing() -> None:
     store = await with_rules(RULE)
     uow = store.unit()
     for number in range(1, 4):
-        await on_overdue(uow, overdue(case=f"c{number}"))
+        await on_fact(uow, overdue(case=f"c{number}"))
     charges = list(uow.events)
     await store.commit(uow)
     uow = store.unit()
@@ -194,7 +188,7 @@ async def test_charges_become_chained_entries_and_one_standing() -> None:
 async def test_posting_takes_its_times_from_the_event_so_that_a_rebuild_gives_the_same_rows() -> None:
     store = await with_rules(RULE)
     uow = store.unit()
-    await on_overdue(uow, overdue())
+    await on_fact(uow, overdue())
     [charge] = uow.events
     hashes = []
     for delay in (0, 3600):

@@ -1,0 +1,183 @@
+"""What a month would have come to by other rules: the same facts, charged and posted twice, in memory.
+
+Facts are the basis, so decisions that are facts (entries by hand, false replies, bonuses, measurements, negative
+list) are priced by both books. Left out are rows taken back and what a frozen month pushed into the next: on both
+sides every fact counts in the month in which it happened. What a unit comes to does not depend on the order of the
+facts, but under a cap it does which of its facts cost something: they are taken by the time they happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from services.scoring.domain.facts import Fact
+from services.scoring.domain.ledger import Ledger, Standing, next_period, period_of
+from services.scoring.domain.ranking import ranked
+from services.scoring.domain.rules import RuleBook
+from shared.clock import CHINA
+from shared.contracts.scoring import FactKind
+
+NOTHING = Decimal(0)
+
+
+@dataclass
+class Tally:
+    """How often a rule applied, and what that came to."""
+
+    times: int = 0
+    points: Decimal = NOTHING
+
+
+@dataclass
+class Side:
+    """A month by one book of rules."""
+
+    book: RuleBook
+    ledgers: dict[str, Ledger] = field(default_factory=dict)
+    standings: dict[str, Standing] = field(default_factory=dict)
+    tallies: dict[str, Tally] = field(default_factory=dict)
+
+    def take(self, fact: Fact) -> dict[str, Decimal]:
+        """Post what the fact costs; answers what each rule made of it."""
+        cost: dict[str, Decimal] = {}
+        for charge in self.book.charges(fact):
+            ledger = self.ledgers.setdefault(fact.unit, Ledger(fact.unit))
+            standing = self.standings.setdefault(fact.unit, Standing.of(fact.unit, period_of(fact.happened_at)))
+            entry = ledger.post(charge, standing, fact.told_at)
+            standing.count(entry)
+            tally = self.tallies.setdefault(charge.rule, Tally())
+            tally.times += 1
+            tally.points += entry.points
+            cost[charge.rule] = entry.points
+        return cost
+
+    def standing(self, unit: str) -> Standing:
+        """Where a unit stands."""
+        return self.standings.get(unit) or Standing.of(unit, "")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A unit's score and its rank, among all and in its group."""
+
+    score: Decimal
+    points_lost: Decimal
+    rank: int
+    rank_in_group: int
+
+
+@dataclass(frozen=True)
+class Move:
+    """Where a unit stands by the present rules and would stand by the others."""
+
+    unit: str
+    group: str
+    before: Place
+    after: Place
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A fact of which a rule makes something else."""
+
+    fact: str
+    kind: FactKind
+    unit: str
+    matter: str
+    case: str
+    category: str
+    happened_at: datetime
+    rule: str
+    before: Decimal
+    after: Decimal
+
+
+@dataclass(frozen=True)
+class RuleTotal:
+    """What a rule came to before and would come to."""
+
+    rule: str
+    before: Tally
+    after: Tally
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Who moves where: all units, best first by the other rules; the first of the `differing` entries; all rules."""
+
+    facts: int
+    moves: list[Move]
+    differing: int
+    differences: list[Difference]
+    rules: list[RuleTotal]
+
+
+class WhatIf:
+    """Facts of one month are taken one by one, in the order in which they happened; `outcome` tells what it came to.
+
+    `groups` are the groups of the units that are ranked; `listed` is how many differences are kept.
+    """
+
+    def __init__(self, present: RuleBook, other: RuleBook, groups: Mapping[str, str], listed: int) -> None:
+        self._before, self._after = Side(present), Side(other)
+        self._groups = groups
+        self._listed = listed
+        self._facts = self._differing = 0
+        self._differences: list[Difference] = []
+
+    def take(self, facts: Iterable[Fact]) -> None:
+        """More facts."""
+        for fact in facts:
+            self._facts += 1
+            before, after = self._before.take(fact), self._after.take(fact)
+            if before != after:
+                self._compare(fact, before, after)
+
+    def outcome(self) -> Outcome:
+        """What all facts so far come to."""
+        units = {*self._groups, *self._before.standings, *self._after.standings}
+        before, after = (self._places(side, units) for side in (self._before, self._after))
+        moves = [Move(unit, self._groups.get(unit, ""), before[unit], after[unit]) for unit in after]
+        return Outcome(self._facts, moves, self._differing, self._differences, self._totals())
+
+    def _compare(self, fact: Fact, before: Mapping[str, Decimal], after: Mapping[str, Decimal]) -> None:
+        for rule in sorted({*before, *after}):
+            one, other = before.get(rule, NOTHING), after.get(rule, NOTHING)
+            if one == other:
+                continue
+            self._differing += 1
+            if len(self._differences) < self._listed:
+                about = (fact.id, fact.kind, fact.unit, fact.matter, fact.case, fact.category, fact.happened_at)
+                self._differences.append(Difference(*about, rule, one, other))
+
+    def _places(self, side: Side, units: Iterable[str]) -> dict[str, Place]:
+        """By unit, best first."""
+        scores = {unit: side.standing(unit).score for unit in units}
+        among = {unit: rank for group in set(map(self._group, scores)) for rank, unit in self._ranked(scores, group)}
+        return {
+            unit: Place(scores[unit], side.standing(unit).points_lost, rank, among[unit])
+            for rank, unit in ranked(scores)
+        }
+
+    def _ranked(self, scores: Mapping[str, Decimal], group: str) -> Iterable[tuple[int, str]]:
+        return ranked({unit: score for unit, score in scores.items() if self._group(unit) == group})
+
+    def _group(self, unit: str) -> str:
+        return self._groups.get(unit, "")
+
+    def _totals(self) -> list[RuleTotal]:
+        """All rules that there are, so that one that never applies is seen, too."""
+        before, after = self._before, self._after
+        codes = sorted({rule.code for side in (before, after) for rule in side.book.rules})
+        return [RuleTotal(code, before.tallies.get(code, Tally()), after.tallies.get(code, Tally())) for code in codes]
+
+
+def days_of(period: str) -> tuple[datetime, datetime]:
+    """The first moment of a month (`YYYY-MM`, Asia/Shanghai) and that of the next, in UTC."""
+    first, last = (
+        datetime.fromisoformat(f"{month}-01").replace(tzinfo=CHINA) for month in (period, next_period(period))
+    )
+    return first.astimezone(UTC), last.astimezone(UTC)

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from deploy.local import issuer
 from deploy.local.issuer import Issuer
-from deploy.local.personal import personal_key
+from deploy.local.personal import personal_key, seal_key
 from shared.clock import FixedClock
 from shared.service import Runtime, Service, application, connect
 from tests.platform import DISTRICT
@@ -48,6 +48,7 @@ async def inside(
         "auth_issuer": issuer.NAME,
         "auth_audience": issuer.AUDIENCE,
         "personal_keys": personal_key(folder / "personal.key"),
+        "seal_key": seal_key(folder / "seal.key"),
         "district": DISTRICT,
         "portal_url": "https://chuangwen.example",
         **settings,

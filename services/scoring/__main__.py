@@ -1,6 +1,28 @@
-"""`python -m services.scoring api | worker | all`."""
+"""`python -m services.scoring api | worker | all`; `export`, `verify` of a period; `verify-rebuild` of all ledgers."""
 
-from services.scoring.app import SERVICE
-from shared.service import main
+import sys
 
-main(SERVICE)
+
+def _run() -> None:
+    # Verifying must be possible where there is no server, nor anything that knows one.
+    match sys.argv[1:2]:
+        case ["verify"]:
+            from services.scoring import verify  # noqa: PLC0415
+
+            sys.exit(verify.main(sys.argv[2:]))
+        case ["export"]:
+            from services.scoring import export  # noqa: PLC0415
+
+            sys.exit(export.main(sys.argv[2:]))
+        case ["verify-rebuild"]:
+            from services.scoring import rebuild  # noqa: PLC0415
+
+            sys.exit(rebuild.main(sys.argv[2:]))
+        case _:
+            from services.scoring.app import SERVICE  # noqa: PLC0415
+            from shared.service import main  # noqa: PLC0415
+
+            main(SERVICE)
+
+
+_run()

@@ -1,4 +1,4 @@
-"""From events of cases to charges, and from charges to ledgers and standings.
+"""From events of others to charges, and from charges to ledgers and standings.
 
 Two stages, because a unit's cases lie on all partitions while its ledger must be written by one hand: the first
 decides per case, the second runs per unit (`scoring.charge` is partitioned by unit).
@@ -10,80 +10,100 @@ import asyncio
 from collections.abc import Sequence
 from typing import cast
 
-from services.scoring.domain import Charges, Ledger, Standing, period_of, standing_id
-from services.scoring.repo import CHARGES, CURRENT, ENTRIES, LEDGERS, RULE_BOOKS, STANDINGS
-from shared.contracts.reports import CaseOverdue, CaseSnapshot
-from shared.contracts.scoring import ChargeMade, EntryPosted
+from services.scoring.commands.responsibility import assigned, load_assigned
+from services.scoring.commands.rules import record
+from services.scoring.commands.schemes import load_standards, located
+from services.scoring.domain.facts import Fact, facts_of
+from services.scoring.domain.ledger import Entry, Ledger, Reversal, Standing, entry_id, period_of, standing_id
+from services.scoring.repo import CURRENT, ENTRIES, FACTS, LEDGERS, REVERSALS, RULE_BOOKS, STANDINGS
+from shared.contracts.scoring import ChargeMade, EntryPosted, PeriodFrozen, ReversalOrdered
 from shared.event import Event
 from shared.store import UnitOfWork
 
 
-async def on_overdue(uow: UnitOfWork, event: Event) -> None:
-    """Charge the unit by the rules that were in force when its limit ran out."""
-    told = cast(CaseOverdue, event.data)
-    case = told.case
-    if case.unit is None:
-        return
-    happened_at = told.reached_at or case.overdue_at or event.time
-    book = await uow.get(RULE_BOOKS, CURRENT)
-    for rule in book.in_force(event.type, happened_at):
-        if (rule.stage, rule.level) != (told.stage, told.level):
-            continue
-        charges = await _charges(uow, case)
-        charges.times += 1
-        made = ChargeMade(
-            unit=case.unit,
-            case=case.case,
-            category=case.category,
-            rule=rule.code,
-            rule_version=rule.version,
-            points=case.points * rule.factor,
-            basis=event.id,
-            happened_at=happened_at,
-        )
-        uow.save(CHARGES, charges, made)
+async def on_fact(uow: UnitOfWork, event: Event) -> None:
+    """Keep what the event tells of a unit's work, and charge the unit by the rules in force then."""
+    for fact in facts_of(event.data, event.id, event.time):
+        await record(uow, await assigned(uow, await located(uow, fact)))
 
 
-async def _charges(uow: UnitOfWork, case: CaseSnapshot) -> Charges:
-    id = f"{case.case}:{case.unit}"
-    charges = await uow.find(CHARGES, id)
-    if charges is None:
-        charges = Charges(id)
-        uow.insert(CHARGES, charges)
-    return charges
-
-
-async def load_charges(uow: UnitOfWork, events: Sequence[Event]) -> None:
-    """What `on_overdue` will ask for."""
-    overdue = [cast(CaseOverdue, event.data).case for event in events if event.type == CaseOverdue.TYPE]
-    if overdue:
+async def load_facts(uow: UnitOfWork, events: Sequence[Event]) -> None:
+    """What `on_fact` will ask for."""
+    facts: list[Fact] = [fact for event in events for fact in facts_of(event.data, event.id, event.time)]
+    if facts:
         await asyncio.gather(
-            uow.load(CHARGES, [f"{case.case}:{case.unit}" for case in overdue]), uow.load(RULE_BOOKS, [CURRENT])
+            uow.load(FACTS, [fact.id for fact in facts]),
+            uow.load(RULE_BOOKS, [CURRENT]),
+            load_standards(uow, facts),
         )
+        # Who answers goes by the indicator, and that by the standard.
+        await load_assigned(uow, [await located(uow, fact) for fact in facts])
 
 
 async def on_charge(uow: UnitOfWork, event: Event) -> None:
     """Post the charge to the unit's ledger and standing. All times are the event's, so a rebuild gives the same."""
     charge = cast(ChargeMade, event.data)
-    ledger = await uow.find(LEDGERS, charge.unit)
-    if ledger is None:
-        ledger = Ledger(charge.unit)
-        uow.insert(LEDGERS, ledger)
-    entry = ledger.post(charge, event.time)
-    uow.insert(ENTRIES, entry)
-    posted = EntryPosted.model_construct(**{name: getattr(entry, name) for name in EntryPosted.model_fields})
-    uow.save(LEDGERS, ledger, posted)
-    id = standing_id(charge.unit, entry.period)
-    standing = await uow.find(STANDINGS, id)
-    if standing is None:
-        standing = Standing(id, charge.unit, entry.period)
-        uow.insert(STANDINGS, standing)
-    standing.count(entry)
+    ledger = await _ledger(uow, charge.unit)
+    origin = await _standing(uow, charge.unit, period_of(charge.happened_at))
+    await _post(uow, ledger, ledger.post(charge, origin, event.time), origin)
+
+
+async def on_reversal(uow: UnitOfWork, event: Event) -> None:
+    """Take a row back; once, whoever orders it again."""
+    order = cast(ReversalOrdered, event.data)
+    id = entry_id(order.unit, order.number)
+    entry = await uow.find(ENTRIES, id)
+    if entry is None or entry.reverses is not None or await uow.find(REVERSALS, id) is not None:
+        return
+    ledger = await _ledger(uow, order.unit)
+    origin = await _standing(uow, order.unit, entry.origin)
+    row = ledger.reverse(entry, origin, order.basis, order.happened_at, event.time)
+    uow.insert(REVERSALS, Reversal(id, row.number))
+    await _post(uow, ledger, row, origin)
+
+
+async def on_freeze(uow: UnitOfWork, event: Event) -> None:
+    """From here on nothing is posted to the month. Months may be told in any order, each counts once."""
+    told = cast(PeriodFrozen, event.data)
+    ledger = await _ledger(uow, told.unit)
+    standing = await _standing(uow, told.unit, told.period)
+    if standing.frozen_at is not None:
+        return
+    ledger.frozen_through = max(ledger.frozen_through, told.period)
+    uow.save(LEDGERS, ledger)
+    standing.freeze(ledger, told.frozen_at)
     uow.save(STANDINGS, standing, standing.told())
 
 
 async def load_ledgers(uow: UnitOfWork, events: Sequence[Event]) -> None:
-    """What `on_charge` will ask for."""
+    """What the handlers of charges will ask for."""
     charges = [event.data for event in events if isinstance(event.data, ChargeMade)]
     standings = {standing_id(charge.unit, period_of(charge.happened_at)) for charge in charges}
     await asyncio.gather(uow.load(LEDGERS, {charge.unit for charge in charges}), uow.load(STANDINGS, standings))
+
+
+async def _post(uow: UnitOfWork, ledger: Ledger, entry: Entry, origin: Standing) -> None:
+    uow.insert(ENTRIES, entry)
+    posted = EntryPosted.model_construct(**{name: getattr(entry, name) for name in EntryPosted.model_fields})
+    uow.save(LEDGERS, ledger, posted)
+    counted = origin if entry.period == origin.period else await _standing(uow, entry.unit, entry.period)
+    counted.count(entry)
+    uow.save(STANDINGS, counted, counted.told())
+    if counted is not origin:
+        uow.save(STANDINGS, origin)
+
+
+async def _ledger(uow: UnitOfWork, unit: str) -> Ledger:
+    ledger = await uow.find(LEDGERS, unit)
+    if ledger is None:
+        ledger = Ledger(unit)
+        uow.insert(LEDGERS, ledger)
+    return ledger
+
+
+async def _standing(uow: UnitOfWork, unit: str, period: str) -> Standing:
+    standing = await uow.find(STANDINGS, standing_id(unit, period))
+    if standing is None:
+        standing = Standing.of(unit, period)
+        uow.insert(STANDINGS, standing)
+    return standing

@@ -1,0 +1,154 @@
+"""A unit's own ledger, explained, and appeals (申诉) against its rows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path, Query, Request, Response
+from pydantic import Field
+
+from services.scoring.api.context import STAFF, Reader, Unit, Watcher, own_of, person_of
+from services.scoring.api.proposals import CODE_LIMIT, Command, Grounds, Reason
+from services.scoring.api.rules import PERIOD
+from services.scoring.commands import appeals as commands
+from services.scoring.domain.appeals import AppealState
+from services.scoring.repo import APPEALS
+from services.scoring.views import rows as views
+from services.scoring.views.decisions import (
+    PAGE_LIMIT,
+    AppealFigures,
+    AppealPage,
+    AppealView,
+    appeal_view,
+    appeals,
+    figures,
+)
+from services.scoring.views.rows import Outlook, RowPage
+from shared.auth import Principal
+from shared.errors import Forbidden, NotFound
+from shared.http import IDEMPOTENT, Router, answer
+from shared.service import runtime_of
+from shared.store import UnitOfWork
+
+router = Router(tags=["appeals"])
+
+UnitCode = Annotated[str, Path(max_length=CODE_LIMIT)]
+Number = Annotated[int, Path(ge=1, le=10**9)]
+
+
+class Verdict(Command):
+    """Why it is decided so; the unit reads it."""
+
+    reason: Reason = Field(examples=["经复核，超期系道路封闭所致，予以撤销"])
+
+
+@router.get("/units/{unit}/rows", response_model=RowPage)
+async def rows(
+    request: Request,
+    unit: UnitCode,
+    caller: Reader,
+    period: Annotated[str | None, Query(pattern=PERIOD)] = None,
+    after: Annotated[int, Query(ge=0, le=10**9)] = 0,
+    limit: Annotated[int, Query(ge=1, le=views.PAGE_LIMIT)] = 50,
+) -> RowPage:
+    """本单位扣分明细 · A unit's rows with rule, evidence, until when to appeal, and what comes next."""
+    _require_own(request, unit, caller)
+    return await views.rows(runtime_of(request).store, own_of(request).district.appeals, unit, period, after, limit)
+
+
+@router.get("/units/{unit}/outlook", response_model=Outlook)
+async def outlook(
+    request: Request, unit: UnitCode, caller: Reader, period: Annotated[str, Query(pattern=PERIOD)]
+) -> Outlook:
+    """申诉影响 · A unit's month, and what it would be were all its pending appeals upheld."""
+    _require_own(request, unit, caller)
+    return await views.outlook(runtime_of(request).store, unit, period)
+
+
+@router.post("/units/{unit}/rows/{number}/appeal", status_code=201, response_model=AppealView, openapi_extra=IDEMPOTENT)
+async def submit(request: Request, unit: UnitCode, number: Number, body: Grounds, caller: Unit) -> Response:
+    """提出申诉 · Once per row, in time, by the unit itself."""
+    _require_own(request, unit, caller)
+    terms = own_of(request).district.appeals
+
+    async def command(uow: UnitOfWork) -> AppealView:
+        grounds = (body.reason, body.evidence, body.references)
+        made = await commands.submit(uow, terms, unit, number, *grounds, person_of(caller))
+        return appeal_view(made, uow.now, staff=False)
+
+    return await answer(request, command, 201, "/appeals/{id}")
+
+
+@router.get("/appeals", response_model=AppealPage)
+async def page(
+    request: Request,
+    caller: Reader,
+    unit: Annotated[str | None, Query(max_length=CODE_LIMIT)] = None,
+    state: AppealState | None = None,
+    overdue: bool = False,
+    after: Annotated[str | None, Query(max_length=2 * CODE_LIMIT)] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 50,
+) -> AppealPage:
+    """申诉列表 · Appeals, newest first; with `overdue` those that should have been decided. Units see their own."""
+    staff = caller.has(*STAFF)
+    if not staff:
+        if caller.unit is None or unit not in {None, caller.unit}:
+            raise Forbidden("appeal-of-another-unit")
+        unit = caller.unit
+    return await appeals(runtime_of(request).store, unit, state, overdue, after, limit, staff=staff)
+
+
+@router.get("/appeals/{id}", response_model=AppealView)
+async def one(request: Request, id: str, caller: Reader) -> AppealView:
+    """单件申诉 · An appeal."""
+    runtime, staff = runtime_of(request), caller.has(*STAFF)
+    found = await runtime.store.get(APPEALS, id)
+    if found is None or not (staff or caller.unit == found.unit):
+        raise NotFound("appeals-not-found", id=id[: 2 * CODE_LIMIT])
+    return appeal_view(found, runtime.clock.now(), staff=staff)
+
+
+@router.get("/appeal-figures", response_model=AppealFigures)
+async def counted(
+    request: Request, caller: Watcher, period: Annotated[str | None, Query(pattern=PERIOD)] = None
+) -> AppealFigures:
+    """申诉统计 · By rule: how many rows were appealed against, how many appeals were upheld."""
+    return await figures(runtime_of(request).store, period)
+
+
+@router.post("/appeals/{id}/uphold", response_model=AppealView, openapi_extra=IDEMPOTENT)
+async def uphold(request: Request, id: str, body: Verdict, caller: Watcher) -> Response:
+    """申诉成立 · The row is taken back."""
+
+    async def command(uow: UnitOfWork) -> AppealView:
+        return appeal_view(await commands.uphold(uow, id, person_of(caller), body.reason), uow.now, staff=True)
+
+    return await answer(request, command, 200)
+
+
+@router.post("/appeals/{id}/reject", response_model=AppealView, openapi_extra=IDEMPOTENT)
+async def reject(request: Request, id: str, body: Verdict, caller: Watcher) -> Response:
+    """申诉不成立 · The row stays."""
+
+    async def command(uow: UnitOfWork) -> AppealView:
+        return appeal_view(await commands.reject(uow, id, person_of(caller), body.reason), uow.now, staff=True)
+
+    return await answer(request, command, 200)
+
+
+@router.post("/appeals/{id}/withdraw", response_model=AppealView, openapi_extra=IDEMPOTENT)
+async def withdraw(request: Request, id: str, caller: Unit) -> Response:
+    """撤回申诉 · By the unit, before it is decided."""
+
+    async def command(uow: UnitOfWork) -> AppealView:
+        return appeal_view(await commands.withdraw(uow, id, person_of(caller)), uow.now, staff=False)
+
+    return await answer(request, command, 200)
+
+
+def _require_own(request: Request, unit: str, caller: Principal) -> None:
+    """Raises NotFound (units-not-found), Forbidden (appeal-of-another-unit) unless staff or of the unit."""
+    if unit not in own_of(request).district.units:
+        raise NotFound("units-not-found", id=unit)
+    if not (caller.has(*STAFF) or caller.unit == unit):
+        raise Forbidden("appeal-of-another-unit")

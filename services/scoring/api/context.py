@@ -1,0 +1,97 @@
+"""What the routes of scoring share: who may call, and what the service holds besides its store."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from services.scoring.commands import negative, responsibility
+from services.scoring.commands.attachments import Shelf
+from services.scoring.commands.rules import adopt
+from services.scoring.commands.schemes import adopt_edition
+from services.scoring.district import District
+from services.scoring.domain.decisions import Person
+from services.scoring.domain.ladder import Cause
+from services.scoring.settings import Settings
+from services.scoring.signing import Signer
+from services.scoring.views.what_if import Trials
+from shared import telemetry
+from shared.auth import Principal, anyone, require
+from shared.documents import Press
+from shared.errors import Duplicate
+from shared.http import Slots
+from shared.service import Runtime, runtime_of
+from shared.store import Store
+
+log = telemetry.logger(__name__)
+
+Anyone = Annotated[Principal, Depends(anyone())]
+Office = Annotated[Principal, Depends(require("office"))]
+Editor = Annotated[Principal, Depends(require("office", "admin"))]
+Leader = Annotated[Principal, Depends(require("leader"))]
+Decider = Annotated[Principal, Depends(require("office", "leader"))]
+Watcher = Annotated[Principal, Depends(require("office", "leader", "discipline"))]
+Proposer = Annotated[Principal, Depends(require("office", "discipline"))]
+Trier = Annotated[Principal, Depends(require("office", "leader", "discipline", "admin"))]
+Reader = Annotated[Principal, Depends(require("officer", "liaison", "office", "leader", "discipline", "admin"))]
+Unit = Annotated[Principal, Depends(require("officer", "liaison"))]
+Assessor = Annotated[Principal, Depends(require("office", "inspector"))]
+Insider = Annotated[Principal, Depends(require("officer", "liaison", "verifier", "office", "leader", "discipline"))]
+Keeper = Annotated[Principal, Depends(require("office", "liaison"))]
+MISSING: dict[int | str, dict[str, Any]] = {404: {"$ref": "#/components/responses/NotFound"}}
+"""What a route says that is told in its body, not in its path, what it is about."""
+STAFF = ("office", "leader", "discipline", "admin")
+"""Who sees what concerns any unit; others see what concerns their own."""
+
+
+def person_of(caller: Principal) -> Person:
+    """Who decides."""
+    return Person(caller.subject, caller.unit)
+
+
+class Own:
+    """What the service holds besides its store."""
+
+    def __init__(self, district: District, signer: Signer, portal_url: str, store: Store) -> None:
+        self.district = district
+        self.signer = signer
+        self.portal_url = portal_url.rstrip("/")
+        self.press = Press()
+        self.store = store
+        self.shelf = Shelf(store)
+        self.trials = Trials()
+        # Anybody may take the ledgers along, so that a few slow readers must not keep the others from it.
+        self.exports = Slots(8)
+
+    def url_of(self, cause: Cause) -> str:
+        """Where a paper's code leads: to the case, if there is one, or to the portal."""
+        return f"{self.portal_url}/cases/{cause.case}" if cause.case else self.portal_url
+
+
+async def prepare(runtime: Runtime) -> Own:
+    """Read the district's data and put to use what is new in it.
+
+    Raises OSError, ValueError, Invalid, Refused (scheme-day-taken).
+    """
+    settings = runtime.settings
+    assert isinstance(settings, Settings)  # noqa: S101  (narrows what app.py has put together)
+    district = District.load(settings.district)
+    with suppress(Duplicate):  # another process of ours was faster
+        if left := await runtime.store.run(lambda uow: adopt(uow, district.rule_book)):
+            log.info("the book stays: the file has rules otherwise, but not newer and from a day to come", rules=left)
+    with suppress(Duplicate):
+        if not await runtime.store.run(lambda uow: adopt_edition(uow, district.edition)):
+            log.warning("the scheme of the file is not adopted: raise its version", version=district.edition.version)
+    with suppress(Duplicate):
+        await runtime.store.run(lambda uow: responsibility.adopt(uow, district.matrix))
+    with suppress(Duplicate):
+        await runtime.store.run(lambda uow: negative.adopt(uow, district.negative_list))
+    return Own(district, Signer.of(settings.seal_key), settings.portal_url, runtime.store)
+
+
+def own_of(request: Request) -> Own:
+    """What `prepare` made. Raises Unavailable until then."""
+    own: Own = runtime_of(request).own
+    return own

@@ -1,0 +1,302 @@
+"""The responsibility matrix: read by staff, written by the office and by the units' liaisons for their own rows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.scoring.api.context import STAFF, Insider, Keeper, Office, Watcher, own_of
+from services.scoring.commands import responsibility as commands
+from services.scoring.domain.attachments import MOST_BYTES, Kind
+from services.scoring.domain.responsibility import (
+    MEMBERS_LIMIT,
+    NAME_LIMIT,
+    POST_LIMIT,
+    REASON_LIMIT,
+    SUPPORTING_LIMIT,
+    Duty,
+    Member,
+    Person,
+    Row,
+    Scope,
+    State,
+    TaskForce,
+    row_id,
+)
+from services.scoring.domain.writing import CODE_LIMIT, day, day_of
+from services.scoring.repo import MATRIX
+from services.scoring.views.indicators import indicator_codes
+from services.scoring.views.responsibility import (
+    FACTS_LIMIT,
+    GapsView,
+    MatrixView,
+    RowView,
+    UnassignedFacts,
+    gaps,
+    matrix_on,
+    row_view,
+    unassigned,
+    view,
+)
+from shared import telemetry
+from shared.auth import Principal
+from shared.errors import NotFound
+from shared.http import BODY_LIMIT, IDEMPOTENT, Router, answer
+from shared.service import runtime_of
+from shared.store import UnitOfWork
+
+FACT_LIMIT = 300
+DAY = r"^\d{4}-\d{2}-\d{2}$"
+
+log = telemetry.logger(__name__)
+router = Router(tags=["matrix"])
+
+Code = Annotated[str, Path(max_length=CODE_LIMIT)]
+OfUnit = Annotated[str | None, Query(max_length=CODE_LIMIT)]
+
+_CONTENT = {"schema": {"type": "string", "format": "binary"}}
+_UPLOAD: dict[str, Any] = {
+    BODY_LIMIT: MOST_BYTES,
+    "requestBody": {"required": True, "content": {kind.media_type: _CONTENT for kind in Kind}},
+}
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    413: {"$ref": "#/components/responses/TooLarge"},
+    415: {"$ref": "#/components/responses/UnsupportedType"},
+}
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {kind.media_type: _CONTENT for kind in Kind}, "description": "文件 · The file"}
+}
+
+
+class Command(BaseModel):
+    """Input is taken literally: a misspelt field is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PersonIn(Command):
+    """Somebody of a unit; kept inside and shown to staff only."""
+
+    name: str = Field(max_length=2 * NAME_LIMIT, examples=["示例"])
+    post: str = Field(default="", max_length=2 * POST_LIMIT, examples=["局长"])
+
+
+class MemberIn(Command):
+    """Somebody of a task force, and what for."""
+
+    name: str = Field(max_length=2 * NAME_LIMIT, examples=["示例"])
+    role: str = Field(max_length=2 * POST_LIMIT, examples=["组长"])
+
+
+class TaskForceIn(Command):
+    """A task force (专班)."""
+
+    name: str = Field(default="", max_length=2 * NAME_LIMIT, examples=["环境卫生专班"])
+    members: list[MemberIn] = Field(default=[], max_length=MEMBERS_LIMIT)
+
+
+class BasedOn(Command):
+    """The newest term that was read (0: none): what anybody else wrote meanwhile is not overwritten."""
+
+    based_on: int = Field(ge=0, le=10**6, examples=[1])
+
+
+class Change(BasedOn):
+    """Who answers from a day on, in Asia/Shanghai; a day that has passed takes a reason. Without `lead` nobody does."""
+
+    effective_from: str = Field(pattern=DAY, examples=["2026-12-01"])
+    lead: str | None = Field(max_length=CODE_LIMIT, examples=["huanwei"])
+    supporting: list[str] = Field(default=[], max_length=SUPPORTING_LIMIT, examples=[["chengguan"]])
+    leader: PersonIn | None = None
+    liaison: PersonIn | None = None
+    task_force: TaskForceIn = TaskForceIn()
+    due: str | None = Field(default=None, pattern=DAY, examples=["2027-03-31"])
+    reason: str = Field(default="", max_length=2 * REASON_LIMIT, description="不写人名 · names no persons")
+
+
+class ChangedTaskForce(TaskForceIn, BasedOn):
+    """Who is in the task force from today on."""
+
+
+class PlanIn(Command):
+    """A file that the caller has handed in (POST /attachments)."""
+
+    attachment: str = Field(max_length=100)
+
+
+class StateIn(Command):
+    """How far the unit is."""
+
+    state: State
+
+
+class Uploaded(BaseModel):
+    """A file to be named in a command within 24 hours, by who handed it in."""
+
+    attachment: str
+    kind: Kind
+    byte_count: int
+    sha256: str
+
+
+class Laid(Command):
+    """Whom a fact is laid to, and why."""
+
+    fact: str = Field(max_length=FACT_LIMIT, examples=["inspections.visit/20261123-V7/1"])
+    unit: str = Field(max_length=CODE_LIMIT, examples=["huanwei"])
+    reason: str = Field(max_length=2 * REASON_LIMIT, examples=["现场确认为该单位管护路段"])
+
+
+class LaidFact(BaseModel):
+    """A fact and the unit that answers for it now."""
+
+    fact: str
+    unit: str
+
+
+@router.get("/matrix", response_model=MatrixView)
+async def matrix(
+    request: Request,
+    caller: Insider,
+    on: Annotated[str | None, Query(pattern=DAY)] = None,
+    unit: OfUnit = None,
+    scope: Scope | None = None,
+) -> MatrixView:
+    """责任分解表 · Who answers for what on a day, today by default; of a unit what it leads or supports."""
+    asked = day_of(runtime_of(request).store.clock.now()) if on is None else day(on, "on")
+    return await matrix_on(runtime_of(request).store, asked, unit, scope)
+
+
+@router.get("/matrix/gaps", response_model=GapsView)
+async def missing(request: Request, caller: Insider, unit: OfUnit = None) -> GapsView:
+    """责任缺项 · Indicators without a row, plan, task force, leader or liaison, and those past due."""
+    store = runtime_of(request).store
+    now = store.clock.now()
+    return await gaps(store, await indicator_codes(store, now), day_of(now), unit)
+
+
+@router.get("/matrix/{scope}/{code}", response_model=RowView)
+async def row(request: Request, scope: Scope, code: Code, caller: Insider) -> RowView:
+    """责任分解 · A row with everything it ever said."""
+    store = runtime_of(request).store
+    return await row_view(store, scope, code, store.clock.now())
+
+
+@router.put("/matrix/{scope}/{code}", response_model=RowView, openapi_extra=IDEMPOTENT)
+async def change(request: Request, scope: Scope, code: Code, body: Change, caller: Office) -> Response:
+    """调整责任 · Say who answers from a day on; what was said before stays."""
+    units, duty = own_of(request).district.units, _duty(body)
+
+    async def command(uow: UnitOfWork) -> RowView:
+        told = (duty, body.effective_from, body.based_on, body.reason)
+        return view(await commands.change(uow, units, scope, code, *told, caller.subject), uow.now)
+
+    return await answer(request, command, 200)
+
+
+@router.put("/matrix/{scope}/{code}/task-force", response_model=RowView, openapi_extra=IDEMPOTENT)
+async def task_force(request: Request, scope: Scope, code: Code, body: ChangedTaskForce, caller: Keeper) -> Response:
+    """调整专班 · Who is in the task force, from today on."""
+
+    async def command(uow: UnitOfWork) -> RowView:
+        return view(await commands.name_task_force(uow, scope, code, _force(body), body.based_on, caller), uow.now)
+
+    return await answer(request, command, 200)
+
+
+@router.post("/matrix/{scope}/{code}/plans", response_model=RowView, openapi_extra=IDEMPOTENT)
+async def hand_in(request: Request, scope: Scope, code: Code, body: PlanIn, caller: Keeper) -> Response:
+    """提交方案 · Make a file that was handed in the plan; earlier ones stay to be seen."""
+
+    async def command(uow: UnitOfWork) -> RowView:
+        return view(await commands.hand_in_plan(uow, scope, code, body.attachment, caller), uow.now)
+
+    return await answer(request, command, 200)
+
+
+@router.put("/matrix/{scope}/{code}/state", response_model=RowView, openapi_extra=IDEMPOTENT)
+async def state(request: Request, scope: Scope, code: Code, body: StateIn, caller: Keeper) -> Response:
+    """更新进度 · How far the unit is, by its own word."""
+
+    async def command(uow: UnitOfWork) -> RowView:
+        return view(await commands.set_state(uow, scope, code, body.state, caller), uow.now)
+
+    return await answer(request, command, 200)
+
+
+@router.get("/matrix/{scope}/{code}/plans/{number}", response_class=Response, responses=FILE)
+async def plan(
+    request: Request, scope: Scope, code: Code, number: Annotated[int, Path(ge=1, le=10**6)], caller: Insider
+) -> Response:
+    """下载方案 · A plan, for the office, leaders, 纪检, and the units that lead or support the row."""
+    store = runtime_of(request).store
+    found = await store.get(MATRIX, row_id(scope, code))
+    if found is None or number > len(found.plans) or not _may_read(found, day_of(store.clock.now()), caller):
+        raise NotFound("plans-not-found", id=number)
+    told = found.plans[number - 1]
+    return await sent(request, told.attachment, told.kind, f"plan-{number}", caller)
+
+
+@router.post("/attachments", status_code=201, response_model=Uploaded, openapi_extra=_UPLOAD, responses=_REFUSED)
+async def upload(request: Request, caller: Insider) -> Uploaded:
+    """上传文件 · Hand in a file: its bytes are the body (PDF, OFD, DOCX, XLSX, JPEG or PNG, at most 20 MiB)."""
+    kept = await own_of(request).shelf.put(await request.body(), caller.subject)
+    return Uploaded(attachment=kept.id, kind=kept.kind, byte_count=kept.byte_count, sha256=kept.sha256)
+
+
+@router.get("/facts/unassigned", response_model=UnassignedFacts)
+async def nobody(
+    request: Request,
+    caller: Watcher,
+    after: Annotated[str | None, Query(max_length=FACT_LIMIT)] = None,
+    limit: Annotated[int, Query(ge=1, le=FACTS_LIMIT)] = 50,
+) -> UnassignedFacts:
+    """无人负责 · What happened and nobody answers for, those that were told first before others."""
+    return await unassigned(runtime_of(request).store, after, limit)
+
+
+@router.post("/facts/unassigned", response_model=LaidFact, openapi_extra=IDEMPOTENT)
+async def lay(request: Request, body: Laid, caller: Office) -> Response:
+    """指定责任单位 · Lay it to a unit, which loses points by the rules in force when it happened."""
+    units = own_of(request).district.units
+
+    async def command(uow: UnitOfWork) -> LaidFact:
+        fact = await commands.lay(uow, units, body.fact, body.unit, body.reason, caller.subject)
+        return LaidFact(fact=fact.id, unit=fact.unit)
+
+    return await answer(request, command, 200)
+
+
+async def sent(request: Request, attachment: str, kind: Kind, name: str, caller: Principal) -> Response:
+    """A file that the caller may have, under a name that says nothing of it."""
+    content = await own_of(request).shelf.read(attachment)
+    log.info("a file was handed out", attachment=attachment, to=caller.subject)
+    headers = {
+        "content-disposition": f'attachment; filename="{name}.{kind.value}"',
+        # Bytes of somebody else: whatever a browser takes them for, nothing in them may run.
+        "content-security-policy": "sandbox; default-src 'none'",
+        "cache-control": "no-store",
+    }
+    return Response(content, headers=headers, media_type=kind.media_type)
+
+
+def _may_read(row: Row, day: str, caller: Principal) -> bool:
+    duty = row.duty_on(day)
+    return caller.has(*STAFF) or (duty is not None and caller.unit in {duty.lead, *duty.supporting})
+
+
+def _duty(body: Change) -> Duty:
+    return Duty(
+        lead=body.lead,
+        supporting=tuple(body.supporting),
+        leader=Person(body.leader.name, body.leader.post) if body.leader else None,
+        liaison=Person(body.liaison.name, body.liaison.post) if body.liaison else None,
+        task_force=_force(body.task_force),
+        due=body.due,
+    )
+
+
+def _force(body: TaskForceIn) -> TaskForce:
+    return TaskForce(body.name, tuple(Member(each.name, each.role) for each in body.members))

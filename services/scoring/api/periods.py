@@ -1,0 +1,237 @@
+"""Months from open to published, their seals, and what assessments came to. Reading is public."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+
+from fastapi import Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from services.scoring.api.context import STAFF, Anyone, Decider, Editor, Office, Watcher, own_of
+from services.scoring.commands import periods as commands
+from services.scoring.commands import results
+from services.scoring.commands.schemes import scheme_of
+from services.scoring.domain.results import DISTRICT, Mark, Result
+from services.scoring.domain.seals import Period
+from services.scoring.domain.standings import Span
+from services.scoring.repo import RESULTS
+from services.scoring.views.archive import archive, contents
+from services.scoring.views.periods import (
+    PeriodList,
+    PeriodView,
+    SealList,
+    SealWithPlaces,
+    period_view,
+    periods,
+    seal_of,
+    seal_view,
+    seals,
+)
+from shared.errors import Invalid, NotFound
+from shared.http import IDEMPOTENT, Download, Router, answer
+from shared.service import runtime_of
+from shared.store import UnitOfWork
+
+ARCHIVE = "application/x-ndjson"
+SOURCE_LIMIT = 500
+RESULTS_LIMIT = 500
+router = Router(tags=["periods"])
+
+
+class SealKey(BaseModel):
+    """The public key that new seals fit: `key` is base64 of its 32 bytes, `pem` what openssl reads."""
+
+    algorithm: str
+    key: str
+    pem: str
+
+
+class RecordResult(BaseModel):
+    """What a unit (or the whole `district`) got in a part of an assessment: a score rate from 0 to 1.
+
+    Of the part `negative-list` of the district, points. `source` says where it is stated.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    scheme: str = Field(max_length=100, examples=["annual"])
+    period: str = Field(max_length=10, examples=["2026"])
+    unit: str = Field(max_length=100, examples=["huaxing"])
+    part: str = Field(max_length=100, examples=["field"])
+    value: Decimal = Field(ge=0, le=100, decimal_places=6, examples=["0.701"])
+    source: str = Field(min_length=1, max_length=SOURCE_LIMIT, examples=["市文明办2026年测评结果通报"])
+
+
+class MarkView(BaseModel):
+    """One recorded value and where it is stated."""
+
+    part: str
+    value: Decimal
+    source: str
+    at: datetime
+    by: str
+
+
+class ResultView(BaseModel):
+    """What was recorded of a unit in an assessment, in order: of a part the last one counts."""
+
+    scheme: str
+    period: str
+    unit: str
+    marks: list[MarkView]
+
+
+class ResultList(BaseModel):
+    """What was recorded, by unit."""
+
+    results: list[ResultView]
+
+
+@router.get("/periods", response_model=PeriodList)
+async def months(request: Request, caller: Anyone) -> PeriodList:
+    """考核月份 · The months, the newest first, and how far each is."""
+    return await periods(runtime_of(request).store, inside=caller.has(*STAFF))
+
+
+@router.get("/periods/{period}", response_model=PeriodView)
+async def month(request: Request, period: str, caller: Anyone) -> PeriodView:
+    """月份状态 · How far a month is: open, freezing, frozen, published."""
+    return await period_view(runtime_of(request).store, _month(period), inside=caller.has(*STAFF))
+
+
+@router.get("/periods/{period}/seal", response_model=SealWithPlaces)
+async def seal(request: Request, period: str, caller: Anyone) -> SealWithPlaces:
+    """封存记录 · What a published month was sealed with, and where every unit stood."""
+    return await seal_of(runtime_of(request).store, _month(period))
+
+
+@router.get(
+    "/periods/{period}/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "content": {ARCHIVE: {"schema": {"type": "string", "format": "binary"}}},
+            "description": "封存档案 · The archive",
+        }
+    },
+)
+async def archive_of(request: Request, period: str, caller: Anyone) -> Response:
+    """导出封存档案 · A published month with everything it rests on, for `python -m services.scoring verify`."""
+    store, own = runtime_of(request).store, own_of(request)
+    told = await contents(store, _month(period))
+    content = lambda: aclosing(archive(store, told, own.district.ranked_among))  # noqa: E731  (made when sent)
+    return Download(own.exports, content, ARCHIVE, f"scoring-{period}.jsonl")
+
+
+@router.get("/seals", response_model=SealList)
+async def chain(request: Request, caller: Anyone, after: Annotated[str, Query(max_length=7)] = "") -> SealList:
+    """封存链 · The seals of all published months, each bound to the one before."""
+    return await seals(runtime_of(request).store, after)
+
+
+@router.get("/seal-key", response_model=SealKey)
+async def seal_key(request: Request, caller: Anyone) -> SealKey:
+    """公钥 · The key that seals are checked with."""
+    signer = own_of(request).signer
+    return SealKey(algorithm="Ed25519", key=signer.public, pem=signer.pem())
+
+
+@router.post("/periods/{period}/freeze", response_model=PeriodView, openapi_extra=IDEMPOTENT)
+async def freeze(request: Request, period: str, caller: Office) -> Response:
+    """冻结月份 · Close a month that is over: what still happened in it counts in the next."""
+    store, units = runtime_of(request).store, set(own_of(request).district.units)
+    _month(period)
+
+    async def command(uow: UnitOfWork) -> PeriodView:
+        return _begun(await commands.freeze(uow, store, period, units, caller.subject))
+
+    return await answer(request, command, 200)
+
+
+@router.post("/periods/{period}/proposal", response_model=PeriodView, openapi_extra=IDEMPOTENT)
+async def propose(request: Request, period: str, caller: Office) -> Response:
+    """提请发布 · Have a frozen month published, when a second person agrees."""
+    store = runtime_of(request).store
+    _month(period)
+
+    async def command(uow: UnitOfWork) -> PeriodView:
+        return _begun(await commands.propose(uow, store, period, caller.subject))
+
+    return await answer(request, command, 200)
+
+
+@router.post("/periods/{period}/publication", response_model=SealWithPlaces, openapi_extra=IDEMPOTENT)
+async def publish(request: Request, period: str, caller: Decider) -> Response:
+    """确认发布 · Seal a month that somebody else proposed; of one that is sealed, the seal."""
+    store, own = runtime_of(request).store, own_of(request)
+    _month(period)
+
+    async def command(uow: UnitOfWork) -> SealWithPlaces:
+        groups, scheme = own.district.ranked_among, await scheme_of(uow, period)
+        return seal_view(await commands.publish(uow, store, period, groups, own.signer, caller.subject, scheme))
+
+    return await answer(request, command, 200)
+
+
+@router.post("/results", response_model=ResultView, openapi_extra=IDEMPOTENT)
+async def record(request: Request, body: RecordResult, caller: Editor) -> Response:
+    """记录测评结果 · What a unit got in a part of an assessment; what was recorded before stays to be seen."""
+    district = own_of(request).district
+    if body.unit != DISTRICT and body.unit not in district.units:
+        raise Invalid("units-not-found", field="unit", id=body.unit)
+
+    async def command(uow: UnitOfWork) -> ResultView:
+        mark = Mark(body.part, body.value, body.source, uow.now, caller.subject)
+        told = (body.scheme, body.period, body.unit)
+        return _result(await results.record(uow, district.formula, *told, mark))
+
+    return await answer(request, command, 200)
+
+
+@router.get("/results", response_model=ResultList)
+async def recorded(
+    request: Request,
+    caller: Watcher,
+    scheme: Annotated[str, Query(max_length=100)],
+    period: Annotated[str, Query(max_length=10)],
+) -> ResultList:
+    """测评结果 · What was recorded of an assessment, by unit."""
+    filter = {"scheme": scheme, "period": period}
+    found = await runtime_of(request).store.find(RESULTS, filter, [("unit", 1)], RESULTS_LIMIT)
+    return ResultList(results=[_result(each) for each in found])
+
+
+def _month(period: str) -> str:
+    """The month of a path. Raises NotFound for what is none."""
+    try:
+        span = Span.of(period)
+    except ValueError:
+        span = None
+    if span is None or span.kind != "month":
+        raise NotFound("periods-not-found", id=period)
+    return period
+
+
+def _begun(period: Period) -> PeriodView:
+    """How the month stands after a command; how many ledgers have confirmed shows when it is asked for."""
+    return PeriodView(
+        period=period.id,
+        state=period.state,
+        units=len(period.units),
+        frozen_at=period.frozen_at,
+        proposed_at=period.proposed_at,
+        published_at=period.published_at,
+        frozen_by=period.frozen_by,
+        proposed_by=period.proposed_by,
+        published_by=period.published_by,
+    )
+
+
+def _result(result: Result) -> ResultView:
+    marks = [MarkView.model_validate(mark, from_attributes=True) for mark in result.marks]
+    return ResultView(scheme=result.scheme, period=result.period, unit=result.unit, marks=marks)

@@ -1,0 +1,74 @@
+"""Red and black lists through their life. Each step is a row in the list's own audit chain, numbered by its version."""
+
+from __future__ import annotations
+
+import secrets
+
+from services.scoring.district import District
+from services.scoring.domain.lists import Content, RedBlackList, Terms, checked, paper
+from services.scoring.domain.serials import Serial
+from services.scoring.repo import AUDIT, LISTS, SERIALS
+from shared import audit
+from shared.clock import CHINA
+from shared.store import UnitOfWork
+
+
+def chain_of(id: str) -> str:
+    """The audit chain of a list."""
+    return f"list:{id}"
+
+
+async def draft(uow: UnitOfWork, terms: Terms, content: Content, by: str) -> RedBlackList:
+    """A new draft. Raises Invalid (see `checked`)."""
+    drafted = RedBlackList(secrets.token_hex(8), checked(content, terms), uow.now, (by,))
+    uow.insert(LISTS, drafted)
+    await _audit(uow, drafted, by, "draft")
+    return drafted
+
+
+async def edit(uow: UnitOfWork, terms: Terms, id: str, content: Content, based_on: int, by: str) -> RedBlackList:
+    """The draft with another content; `based_on` is the version that was read. Raises what `checked` and `edit` do."""
+    edited = await uow.get(LISTS, id)
+    edited.edit(checked(content, terms), based_on, by)
+    uow.save(LISTS, edited)
+    await _audit(uow, edited, by, "edit")
+    return edited
+
+
+async def approve(uow: UnitOfWork, id: str, based_on: int, by: str) -> RedBlackList:
+    """The draft as it was read may be published. Raises NotFound, Refused, Forbidden (list-approver-wrote)."""
+    approved = await uow.get(LISTS, id)
+    approved.approve(based_on, by, uow.now)
+    uow.save(LISTS, approved)
+    await _audit(uow, approved, by, "approve")
+    return approved
+
+
+async def publish(uow: UnitOfWork, district: District, id: str, url: str | None, by: str) -> RedBlackList:
+    """The approved list is public, with its paper under the next number. Raises NotFound, Refused (list-state)."""
+    published = await uow.get(LISTS, id)
+    kind, year = published.content.kind, uow.now.astimezone(CHINA).year
+    given = await uow.find(SERIALS, Serial.id_of(kind.value, year))
+    serials = given or Serial(Serial.id_of(kind.value, year))
+    told = published.publish(year, serials.next(), uow.now)
+    published.paper = paper(published, district.lists, district.name.zh, url)
+    uow.save(SERIALS, serials) if given else uow.insert(SERIALS, serials)
+    uow.save(LISTS, published, told)
+    await _audit(uow, published, by, "publish")
+    return published
+
+
+async def withdraw(uow: UnitOfWork, id: str, reason: str, by: str) -> RedBlackList:
+    """The list does not stand any more. Raises NotFound, Refused (list-state), Invalid (see `text`)."""
+    withdrawn = await uow.get(LISTS, id)
+    told = withdrawn.withdraw(reason, uow.now)
+    uow.save(LISTS, withdrawn, *([told] if told else []))
+    await _audit(uow, withdrawn, by, "withdraw", withdrawn.withdrawal)
+    return withdrawn
+
+
+async def _audit(uow: UnitOfWork, about: RedBlackList, by: str, action: str, reason: str = "") -> None:
+    chain = chain_of(about.id)
+    previous = await uow.find(AUDIT, f"{chain}:{about.version - 1}")
+    row = audit.append(previous, chain=chain, at=uow.now, who=by, action=action, subject=about.id, reason=reason)
+    uow.insert(AUDIT, row)

@@ -1,0 +1,31 @@
+"""What the office records of the parts of an assessment."""
+
+from __future__ import annotations
+
+from services.scoring.domain.results import Mark, Result, fits
+from services.scoring.domain.standings import Formula
+from services.scoring.repo import RESULTS
+from shared.errors import Invalid
+from shared.store import UnitOfWork
+
+
+async def record(uow: UnitOfWork, formula: Formula, scheme: str, period: str, unit: str, mark: Mark) -> Result:
+    """Add what a unit got in a part; what was recorded before stays to be seen.
+
+    Raises Invalid for what does not fit.
+    """
+    composite = formula.composite(scheme)
+    if composite is None:
+        raise Invalid("scheme-not-found", field="scheme", scheme=scheme)
+    if not fits(composite, period):
+        raise Invalid("result-period-unfit", field="period", given=period, per=composite.per)
+    id = Result.id_of(scheme, period, unit)
+    result = await uow.find(RESULTS, id)
+    if result is None:
+        result = Result(id, scheme, period, unit)
+        result.record(mark, composite)
+        uow.insert(RESULTS, result)
+    else:
+        result.record(mark, composite)
+        uow.save(RESULTS, result)
+    return result

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -22,7 +22,7 @@ class Name(BaseModel):
     """What users read."""
 
     zh: str
-    en: str
+    en: str = ""
 
     def text(self, language: Language) -> str:
         return self.zh if language == "zh" else self.en or self.zh
@@ -37,14 +37,36 @@ class Named(BaseModel):
     parent: str | None = None
 
 
-class _DistrictFile(BaseModel):
-    name: Name
+class Rung(Named):
+    """A rung of the ladder of consequences; only one that is `public` is shown."""
+
+    public: bool = False
+
+
+class _DistrictFile(Named):
+    subdistricts: list[Named]
     communities: list[Named]
 
 
 class _UnitsFile(BaseModel):
     groups: list[Named]
     units: list[Named]
+
+
+class _RulesFile(BaseModel):
+    rules: list[Named]
+
+
+class _ListsFile(BaseModel):
+    issuers: list[Named]
+
+
+class _VenueTypesFile(BaseModel):
+    venue_types: list[Named]
+
+
+class _LadderFile(BaseModel):
+    rungs: list[Rung]
 
 
 @dataclass(frozen=True)
@@ -108,19 +130,51 @@ class District:
     units: Mapping[str, Named]
     unit_groups: Mapping[str, Named]
     map: Map
+    areas: Mapping[str, Named]
+    rules: Mapping[str, Named]
+    issuers: Mapping[str, Named]
+    venue_types: Mapping[str, Named]
+    rungs: Mapping[str, Rung]
 
     @classmethod
     def load(cls, folder: Path) -> District:
-        """Raises OSError, ValueError, KeyError."""
+        """Raises OSError, ValueError, KeyError. Without a `ladder.json`, no rung is known."""
         district = _DistrictFile.model_validate_json((folder / "district.json").read_bytes())
         units = _UnitsFile.model_validate_json((folder / "units.json").read_bytes())
+        rules = _RulesFile.model_validate_json((folder / "scoring-rules.json").read_bytes())
+        lists = _ListsFile.model_validate_json((folder / "lists.json").read_bytes())
+        venues = _VenueTypesFile.model_validate_json((folder / "venue-types.json").read_bytes())
         return cls(
             name=district.name,
-            communities={each.code: each for each in district.communities},
-            units={each.code: each for each in units.units},
-            unit_groups={each.code: each for each in units.groups},
+            communities=_by_code(district.communities),
+            units=_by_code(units.units),
+            unit_groups=_by_code(units.groups),
             map=Map.of(json.loads((folder / "communities.geojson").read_bytes())),
+            areas=_by_code([district, *district.subdistricts, *district.communities]),
+            rules=_by_code(rules.rules),
+            issuers=_by_code(lists.issuers),
+            venue_types=_by_code(venues.venue_types),
+            rungs=_by_code(_rungs(folder / "ladder.json")),
         )
+
+    def where(self, area: str, language: Language) -> str:
+        """The area as addresses have it: in Chinese from the district down, in English the other way round.
+
+        The code of an area begins with that of the area it lies in (统计用区划代码).
+        """
+        names = [each.name.text(language) for code, each in sorted(self.areas.items()) if area.startswith(code)]
+        return "".join(names) if language == "zh" else ", ".join(reversed(names))
+
+
+_N = TypeVar("_N", bound=Named)
+
+
+def _by_code(told: Iterable[_N]) -> dict[str, _N]:
+    return {each.code: each for each in told}
+
+
+def _rungs(file: Path) -> list[Rung]:
+    return _LadderFile.model_validate_json(file.read_bytes()).rungs if file.exists() else []
 
 
 def _rings(geometry: Mapping[str, Any]) -> Iterator[list[tuple[float, float]]]:

@@ -1,4 +1,4 @@
-"""What the portal shows: a case with its history, a unit's standing, the rows of its ledger. No personal data."""
+"""What the portal shows: a case with its history, a unit's standing, ledger and measures, lists. No personal data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from shared.clock import CHINA
 from shared.contracts.reports import CaseState, Channel, Kind, Level, Stage
+from shared.contracts.scoring import FactKind, ListItem, ListKind, MeasureState
 
 FULL_SCORE = Decimal(100)
 """Of a unit that has lost nothing in a period (see shared.contracts.scoring.StandingChanged)."""
@@ -104,11 +105,15 @@ class StandingView:
     entries: int
     head: str
     changed_at: datetime
+    frozen: bool = False
 
 
 @dataclass
 class EntryView:
-    """One row of a unit's deduction ledger; the identity is `<unit>:<number>`, zero-padded so that it sorts."""
+    """One row of a unit's deduction ledger; the identity is `<unit>:<number>`, zero-padded so that it sorts.
+
+    What each field means: `shared.contracts.scoring.EntryPosted`. A row from before a field was there has None.
+    """
 
     id: str
     unit: str
@@ -124,6 +129,60 @@ class EntryView:
     posted_at: datetime
     previous: str
     hash: str
+    kind: FactKind | None = None
+    indicator: str | None = None
+    standard: str | None = None
+    scheme: int | None = None
+    visit: str | None = None
+    finding: int | None = None
+    bucket: str | None = None
+    cap: Decimal | None = None
+    claimed: Decimal | None = None
+    belongs_to: str | None = None
+    reverses: int | None = None
+
+    @property
+    def capped(self) -> bool:
+        """Whether the row came to something else than was claimed, because all claims together have a cap."""
+        return self.claimed is not None and self.claimed != self.points
+
+    @property
+    def kind_shown(self) -> FactKind:
+        """Of what kind it is; OTHER when its event did not tell."""
+        return self.kind or FactKind.OTHER
+
+
+@dataclass
+class MeasureView:
+    """A rung of the ladder of consequences taken against a unit, as far as the portal needs it."""
+
+    id: str
+    unit: str
+    rung: str
+    state: MeasureState
+    issued_at: datetime
+
+
+@dataclass
+class ListView:
+    """A red or black list that is or was public; `items` of one that was withdrawn are none.
+
+    `issuer` is a code of the supervision groups, `period` a month (`YYYY-MM`, Asia/Shanghai).
+    """
+
+    id: str
+    number: str
+    kind: ListKind
+    period: str
+    issuer: str
+    published_at: datetime
+    items: tuple[ListItem, ...] = ()
+    withdrawn_at: datetime | None = None
+
+
+def entry_id(unit: str, number: int) -> str:
+    """Identity of a row."""
+    return f"{unit}:{number:010d}"
 
 
 def period_of(moment: datetime) -> str:

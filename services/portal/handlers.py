@@ -1,4 +1,4 @@
-"""From the events of cases, standings and ledgers to what the pages show.
+"""From the events of cases, standings, ledgers, measures and lists to what the pages show.
 
 Every event carries the whole public state, so a document is replaced, never patched; only the history of a case
 grows from event to event.
@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
 
-from services.portal.domain import CaseView, EntryView, Happened, StandingView
-from services.portal.repo import CASES, ENTRIES, STANDINGS
+from services.portal.domain import CaseView, EntryView, Happened, ListView, MeasureView, StandingView, entry_id
+from services.portal.repo import CASES, ENTRIES, LISTS, MEASURES, STANDINGS
 from shared.consumer import Handler, Subscription
 from shared.contracts import EventModel, reports
 from shared.contracts.reports import CaseEvent, CaseOverdue, Level, Stage
-from shared.contracts.scoring import EntryPosted, StandingChanged
+from shared.contracts.scoring import EntryPosted, ListPublished, ListWithdrawn, MeasureChanged, StandingChanged
 from shared.event import Event
 from shared.readmodel import Generation, ReadModel
 from shared.store import Collection, UnitOfWork
@@ -106,7 +106,19 @@ async def on_standing(standings: Collection[StandingView], uow: UnitOfWork, even
 async def on_entry(entries: Collection[EntryView], uow: UnitOfWork, event: Event) -> None:
     """One more row of a unit's ledger."""
     told = cast(EntryPosted, event.data)
-    uow.put(entries, EntryView(id=f"{told.unit}:{told.number:010d}", **dict(told)))
+    uow.put(entries, EntryView(id=entry_id(told.unit, told.number), **dict(told)))
+
+
+async def on_measure(measures: Collection[MeasureView], uow: UnitOfWork, event: Event) -> None:
+    """The measure as it stands."""
+    told = cast(MeasureChanged, event.data)
+    uow.put(measures, MeasureView(told.measure, told.unit, told.rung, told.state, told.issued_at))
+
+
+async def on_list(lists: Collection[ListView], uow: UnitOfWork, event: Event) -> None:
+    """The list is public, or was: of one that is withdrawn, who stood on it is gone from here, too."""
+    told = cast(ListPublished | ListWithdrawn, event.data)
+    uow.put(lists, ListView(id=told.list, **{name: value for name, value in told if name != "list"}))
 
 
 def feed(generation: Generation) -> Subscription:
@@ -122,9 +134,12 @@ def feed(generation: Generation) -> Subscription:
         **{model: partial(on_case, cases) for model in CASE_EVENTS},
         StandingChanged: partial(on_standing, generation(STANDINGS)),
         EntryPosted: partial(on_entry, generation(ENTRIES)),
+        MeasureChanged: partial(on_measure, generation(MEASURES)),
+        ListPublished: partial(on_list, generation(LISTS)),
+        ListWithdrawn: partial(on_list, generation(LISTS)),
     }
-    topics = (CaseEvent.TOPIC, EntryPosted.TOPIC, StandingChanged.TOPIC)
+    topics = (CaseEvent.TOPIC, EntryPosted.TOPIC, ListPublished.TOPIC, MeasureChanged.TOPIC, StandingChanged.TOPIC)
     return Subscription(generation.group("portal.board"), topics, handlers, prefetch, on_poison="skip")
 
 
-BOARD = ReadModel("board", (CASES, STANDINGS, ENTRIES), feed)
+BOARD = ReadModel("board", (CASES, STANDINGS, ENTRIES, MEASURES, LISTS), feed)

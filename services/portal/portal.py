@@ -18,6 +18,7 @@ from services.portal.forms import BODY_BYTES, FIELD_BYTES, FIELDS
 from services.portal.live import Live
 from services.portal.rendering import Pages, language_of
 from services.portal.reporting import Reports
+from services.portal.scoring import Scoring
 from services.portal.sessions import Sessions
 from services.portal.settings import Settings
 from services.portal.views import Figures, Ranking, Views
@@ -34,15 +35,16 @@ FILES = 10
 
 
 class Portal:
-    """The district's names, what can be reported, the pages, the way to reports, and who follows what."""
+    """The district's names, what can be reported, the pages, the ways to reports and scoring, who follows what."""
 
-    def __init__(self, runtime: Runtime, reports: Reports | None = None) -> None:
-        """`reports` stands in for the service in tests. Raises what `District.load` raises."""
+    def __init__(self, runtime: Runtime, reports: Reports | None = None, scoring: Scoring | None = None) -> None:
+        """`reports` and `scoring` stand in for the services in tests. Raises what `District.load` raises."""
         settings = cast(Settings, runtime.settings)
         self._runtime = runtime
         self.district = District.load(settings.district)
         self.pages = Pages(self.district, settings.portal_url.startswith("https://"))
         self.reports = reports or Reports(settings.reports_url)
+        self.scoring = scoring or Scoring(settings.scoring_url)
         self.catalogue = LiveCatalogue(Catalogue.load(settings.district), self._catalogue)
         self.sessions = Sessions(runtime.store)
         self.live = Live(self._ranking, settings.live_clients)

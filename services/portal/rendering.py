@@ -81,7 +81,6 @@ class Pages:
             t=text,
             name=partial(_name, spoken),
             span=partial(_span, text),
-            rule=partial(_rule, self.texts, spoken),
             here=request.url.path,
             query=partial(_query, request.query_params),
             template=template,
@@ -111,12 +110,6 @@ def _text(texts: Messages, spoken: Language, key: str, **params: object) -> str:
 def _name(spoken: Language, names: Mapping[str, Any], code: str) -> str:
     """The name of a code; the code itself when the district's files do not know it (any more)."""
     return names[code].name.text(spoken) if code in names else code
-
-
-def _rule(texts: Messages, spoken: Language, code: str) -> str:
-    """What a rule punishes; its code when the office has made one that our texts do not know."""
-    key = f"rule-{code}"
-    return texts.text(key, spoken) if key in texts else code
 
 
 def _span(text: Callable[..., str], time: timedelta) -> str:

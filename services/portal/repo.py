@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.portal.domain import CaseView, EntryView, StandingView
+from services.portal.domain import CaseView, EntryView, ListView, MeasureView, StandingView
 from shared.store import Collection, Index
 
 NEWEST = (("registered_at", -1), ("_id", -1))
@@ -25,7 +25,19 @@ CASES = Collection(
     ],
 )
 STANDINGS = Collection("standings", StandingView, [Index((("period", 1),)), Index((("unit", 1), ("period", -1)))])
-ENTRIES = Collection("entries", EntryView, [Index((("unit", 1), ("number", -1))), Index((("case", 1),))])
+ENTRIES = Collection(
+    "entries",
+    EntryView,
+    [
+        Index((("unit", 1), ("number", -1))),
+        Index((("unit", 1), ("period", 1), ("number", -1))),
+        Index((("case", 1),)),
+        # Which rows were taken back.
+        Index((("unit", 1), ("reverses", 1)), partial={"reverses": {"$gt": 0}}),
+    ],
+)
+MEASURES = Collection("measures", MeasureView, [Index((("unit", 1),))])
+LISTS = Collection("lists", ListView, [Index((("published_at", -1), ("_id", -1)))])
 
 
 @dataclass

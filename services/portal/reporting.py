@@ -132,31 +132,31 @@ class Reports:
         await photo.seek(0)
         described = {**headers, "content-length": str(photo.size), "content-type": "application/octet-stream"}
         answer = await self._send("POST", "/photos", headers=described, content=_pieces(photo))
-        return str(_told(answer).get("photo", ""))
+        return str(told_by(answer).get("photo", ""))
 
     async def file(self, case: Mapping[str, Any], key: str, headers: Mapping[str, str]) -> Receipt:
         """Put the case on file; sent again with the same key, it is on file once. Raises Rejected."""
         answer = await self._send("POST", "/cases", headers={**headers, "idempotency-key": key}, json=case)
-        return _read(_RECEIPT, answer)
+        return read_as(_RECEIPT, answer)
 
     async def similar(self, problem: Mapping[str, Any], headers: Mapping[str, str]) -> Sequence[Similar]:
         """Open cases that may tell of what somebody is about to report, best first. Raises Rejected."""
         answer = await self._send("POST", "/cases/similar", headers=headers, json=problem, timeout=SHORT)
-        return _read(_SIMILAR, answer)
+        return read_as(_SIMILAR, answer)
 
     async def follow(self, case: str, key: str, headers: Mapping[str, str]) -> Following:
         """Follow a case; with the same key it is the same follower. Raises Rejected."""
         keyed = {**headers, "idempotency-key": f"{key}-{case}"}
-        return _read(_FOLLOWING, await self._send("POST", f"/cases/{case}/follow", headers=keyed))
+        return read_as(_FOLLOWING, await self._send("POST", f"/cases/{case}/follow", headers=keyed))
 
     async def tracked(self, code: str, headers: Mapping[str, str]) -> Tracked:
         """The case of a tracking code. Raises Rejected for a code that is none."""
-        return _read(_TRACKED, await self._send("POST", "/tracking", headers=headers, json={"code": code}))
+        return read_as(_TRACKED, await self._send("POST", "/tracking", headers=headers, json={"code": code}))
 
     async def say(self, deed: str, said: Mapping[str, Any], key: str, headers: Mapping[str, str]) -> None:
         """Update, rate, object or withdraw; with the same key once. Raises Rejected."""
         keyed = {**headers, "idempotency-key": key}
-        _told(await self._send("POST", f"/tracking/{deed}", headers=keyed, json=said))
+        told_by(await self._send("POST", f"/tracking/{deed}", headers=keyed, json=said))
 
     async def catalogue(self, tag: str | None) -> tuple[str, bytes] | None:
         """What can be reported, and what could be, with its tag; None while it is still the one of `tag`."""
@@ -193,7 +193,7 @@ _RECEIPT = TypeAdapter(Receipt)
 _FOLLOWING = TypeAdapter(Following)
 _SIMILAR = TypeAdapter(list[Similar])
 _TRACKED = TypeAdapter(Tracked)
-_OTHER_FORM = "the reports service answers in another form than expected"
+_OTHER_FORM = "the service answers in another form than expected"
 
 
 async def _pieces(photo: UploadFile) -> AsyncIterator[bytes]:
@@ -201,15 +201,15 @@ async def _pieces(photo: UploadFile) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _read(form: TypeAdapter[T], answer: httpx.Response) -> T:
+def read_as(form: TypeAdapter[T], answer: httpx.Response) -> T:
     """The answer as what it is expected to be. Raises Rejected and Unavailable."""
     try:
-        return form.validate_python(_told(answer))
+        return form.validate_python(told_by(answer))
     except ValidationError as error:
         raise Unavailable(_OTHER_FORM) from error
 
 
-def _told(answer: httpx.Response) -> Any:
+def told_by(answer: httpx.Response) -> Any:
     """The answer's JSON. Raises Rejected for a refusal and Unavailable for what is not JSON."""
     try:
         told = answer.json()

@@ -14,6 +14,7 @@ class Settings(Shared):
 
     district: Path = Field(description="the folder of the district's data, like deploy/sample/hengyang")
     reports_url: str = Field(pattern=r"^https?://", description="base address of the reports service")
+    scoring_url: str = Field(pattern=r"^https?://", description="base address of the scoring service")
     portal_url: str = Field(default="", description="the address that citizens see; https makes cookies secure")
     reports_per_minute: float = Field(default=30, gt=0, description="reports one address may file through this portal")
     forms_at_once: int = Field(default=64, ge=1, description="report forms being read by one process (48 MB each)")

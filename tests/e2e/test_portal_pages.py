@@ -354,12 +354,110 @@ async def test_the_ranking_moves_before_the_viewers_eyes(page: Page, platform: P
     score = page.locator(f'tr[data-unit="{late["unit"]}"] .score')
     await expect(score).to_have_text("100")
     let_days_pass(platform, 10)
-    points = Decimal(District.load(DISTRICT).categories["exposed-rubbish"].points)
+    # What is at stake is lost with blue and with orange, and twice with red (scoring-rules.json).
+    points = 4 * Decimal(District.load(DISTRICT).categories["exposed-rubbish"].points)
     await expect(score).to_have_text(str(100 - points), timeout=PATIENCE)
     row = page.locator(f'tr[data-unit="{late["unit"]}"]')
     await expect(row.locator(".lost")).to_have_text(str(points))
     await expect(row.locator(".changed")).to_have_text(re.compile(r"\d\d-\d\d \d\d:\d\d"))
     assert await page.locator("tbody tr").last.get_attribute("data-unit") == late["unit"]
+
+
+async def test_the_office_tries_other_points_and_sees_who_would_move(page: Page, platform: Platform) -> None:
+    async with httpx.AsyncClient(timeout=10) as http:
+        told = await filed(http, platform)
+        let_days_pass(platform, 20)
+        await _tried(page, platform, http, told)
+
+
+async def _tried(page: Page, platform: Platform, http: httpx.AsyncClient, told: dict[str, Any]) -> None:
+    period = told["due_at"][:7]
+
+    async def charged() -> bool:
+        ledger = (await http.get(f"{platform.url('scoring')}/units/{told['unit']}/ledger?limit=500")).json()
+        return any(row["case"] == told["case"] for row in ledger["entries"])
+
+    assert await eventually(charged)
+    await page.goto(f"{platform.url('portal')}/office/what-if")
+    await page.fill("#bearer", "not a token")
+    await page.fill("#period", period)
+    await page.fill(r"#points\.case-overdue\.otherwise", "4")
+    await page.get_by_role("button", name="试算").click()
+    await expect(page.locator("#bearer-fault")).to_be_visible()
+    await page.fill("#bearer", platform.issuer.token("office-1", ["office"]))
+    await page.get_by_role("button", name="试算").click()
+    row = page.get_by_role("row").filter(has_text="环境卫生服务中心")
+    await expect(row).to_be_visible()
+    assert "token" not in page.url
+    assert await page.input_value("#bearer") == ""
+    assert await page.input_value(r"#points\.case-overdue\.otherwise") == "4"
+    after = (await http.get(f"{platform.url('scoring')}/units/{told['unit']}/ledger?limit=500")).json()
+    assert not [each for each in after["entries"] if each["case"] == told["case"] and each["points"] == "2"]
+
+
+BLACK = {
+    "kind": "black",
+    "period": "2026-11",
+    "issuer": "first",
+    "items": [
+        {"reason": "交办问题逾期未回复", "unit": "huanwei"},
+        {
+            "reason": "摊位占道经营，过道堵塞",
+            "area": "430476001007",
+            "venue_type": "farmers-market",
+            "venue": "祥光农贸市场",
+        },
+    ],
+}
+
+
+async def published_list(platform: Platform) -> str:
+    """A black list that the office has written and published, and a leader has approved."""
+    async with httpx.AsyncClient(base_url=platform.url("scoring"), timeout=10) as http:
+        office, leader = platform.token("office"), platform.token("leader")
+        drafted = await http.post("/lists", json=BLACK, headers=office)
+        assert drafted.status_code == 201, drafted.text
+        id = str(drafted.json()["id"])
+        approved = await http.post(f"/lists/{id}/approve", json={"based_on": 1}, headers=leader)
+        assert approved.status_code == 200, approved.text
+        assert (await http.post(f"/lists/{id}/publish", headers=office)).status_code == 200
+    return id
+
+
+async def test_a_black_list_is_read_on_a_phone_until_it_is_withdrawn(page: Page, platform: Platform) -> None:
+    id = await published_list(platform)
+    await page.goto(f"{platform.url('portal')}/lists/{id}")
+    await shown_at_last(page, ".listed")
+    await expect(page.locator(".listed li")).to_have_count(2)
+    await expect(page.locator(".listed")).to_contain_text("衡阳高新区华兴街道祥光社区")
+    await page.goto(f"{platform.url('portal')}/lists?kind=black")
+    card = page.locator(".list-card", has=page.locator(f'a[href="/lists/{id}"]'))
+    await card.get_by_role("link", name="环境卫生服务中心").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("环境卫生服务中心")
+    async with httpx.AsyncClient(base_url=platform.url("scoring"), timeout=10) as http:
+        told = await http.post(f"/lists/{id}/withdraw", json={"reason": "不属实"}, headers=platform.token("office"))
+        assert told.status_code == 200, told.text
+    await page.goto(f"{platform.url('portal')}/lists/{id}")
+    await shown_at_last(page, ".withdrawn")
+    await expect(page.locator(".listed")).to_have_count(0)
+    await expect(page.locator("main")).not_to_contain_text("祥光")
+
+
+async def test_what_cost_points_leads_from_case_to_row_and_back(page: Page, platform: Platform) -> None:
+    async with httpx.AsyncClient(timeout=10) as http:
+        late = await filed(http, platform)
+    let_days_pass(platform, 10)
+    await page.goto(f"{platform.url('portal')}/cases/{late['case']}")
+    await shown_at_last(page, ".charges")
+    await page.locator(".charges a").first.click()
+    row = page.locator("li:target")
+    await expect(row).to_contain_text("整改超期（蓝色）")
+    await expect(row.locator(".badge")).to_have_text("超期")
+    await expect(page.get_by_role("table")).to_contain_text("超期")
+    await expect(page.locator("#period")).to_have_value(re.compile(r"\d{4}-\d\d"))
+    await row.get_by_role("link", name=late["case"]).click()
+    await expect(page.locator(".charges")).to_be_visible()
 
 
 async def test_the_board_is_built_anew_beside_the_live_one(platform: Platform) -> None:
@@ -389,6 +487,7 @@ async def rebuilt(platform: Platform) -> None:
         "auth_issuer": "unused",
         "district": DISTRICT,
         "reports_url": platform.url("reports"),
+        "scoring_url": platform.url("scoring"),
     }
     runtime = connect(SERVICE, Settings.model_validate(told))
     try:
@@ -399,7 +498,7 @@ async def rebuilt(platform: Platform) -> None:
 
 
 PAGES = ["/", "/report", "/report?category=public-toilet", "/report/done?case=20261103-ABCDEFGHJK", "/track", "/cases"]
-PAGES += ["/ranking", "/units/huanwei", "/cases/unknown"]
+PAGES += ["/ranking", "/units/huanwei", "/lists", "/cases/unknown"]
 
 
 @pytest.mark.parametrize("address", PAGES)

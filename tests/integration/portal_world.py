@@ -149,7 +149,12 @@ class FakeReports:
 @asynccontextmanager
 async def a_portal(mongodb_uri: str, namespace: str, folder: Path, reports: FakeReports) -> AsyncIterator[Inside]:
     """The portal with its stand-in for the reports service, and an empty board."""
-    settings = {"reports_url": "http://reports", "portal_url": "http://reports", "reports_per_minute": 20}
+    settings = {
+        "reports_url": "http://reports",
+        "scoring_url": "http://scoring",
+        "portal_url": "http://reports",
+        "reports_per_minute": 20,
+    }
     async with inside(SERVICE, FixedClock(NOON), folder, mongodb_uri, namespace, **settings) as service:
         runtime = service.runtime
         await runtime.own.reports.close()

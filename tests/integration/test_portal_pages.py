@@ -7,7 +7,10 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,10 @@ import pytest
 import uvicorn
 
 from deploy.local.servers import free_port
+from services.portal.district import Name, Rung
 from services.portal.live import Live
-from services.portal.repo import CASES
+from services.portal.rendering import Pages
+from services.portal.repo import CASES, ENTRIES, STANDINGS
 from shared.contracts.reports import (
     CaseAcknowledged,
     CaseClosed,
@@ -28,12 +33,22 @@ from shared.contracts.reports import (
     Kind,
     Level,
 )
+from shared.contracts.scoring import FactKind, ListItem, ListKind
 from shared.service import application
 from shared.store.unit import Change, Write
 from tests.inprocess import Inside
 from tests.integration.portal_world import FakeReports, a_portal, heard
 from tests.unit.portal import categories
-from tests.unit.portal.events import CASE, NOON, case_event, entry_event, standing_event
+from tests.unit.portal.events import (
+    CASE,
+    NOON,
+    case_event,
+    entry_event,
+    list_event,
+    measure_event,
+    standing_event,
+    withdrawal_event,
+)
 from tests.waiting import eventually
 
 
@@ -60,7 +75,7 @@ async def test_a_case_shows_what_is_public(portal: Inside) -> None:
         "祥光社区北门",
         "还剩 4 小时 0 分",
         "/photos/one/thumb",
-        "案件超期",
+        "整改超期（蓝色）",
         "2026-11-03 12:00",
     ):
         assert told in page
@@ -243,11 +258,205 @@ async def test_a_units_ledger_with_reasons_and_hashes(portal: Inside) -> None:
     await heard(portal, standing_event("huanwei", "80"), *(entry_event("huanwei", number) for number in range(1, 33)))
     first = (await portal.http.get("/units/huanwei")).text
     assert re.findall(r'id="row-(\d+)"', first)[:2] == ["32", "31"]
-    for told in (f"{32:064x}", "案件超期", f"/cases/{CASE}", "暴露垃圾", f"reports.case/{CASE}/2"):
+    for told in (f"{32:064x}", "整改超期（蓝色）", f"/cases/{CASE}", "暴露垃圾", f"reports.case/{CASE}/2"):
         assert told in first
     after = re.search(r'rel="next" href="([^"]+)"', first)
     assert after is not None
-    assert re.findall(r'id="row-(\d+)"', (await portal.http.get(after[1])).text) == ["2", "1"]
+    assert re.findall(r'id="row-(\d+)"', (await portal.http.get(unescape(after[1]))).text) == ["2", "1"]
+
+
+def row_of(page: str, number: int) -> str:
+    """What a page says of a row, without tags."""
+    found = re.search(rf'<li class="[^"]*" id="row-{number}">(.*?)</li>', page, re.DOTALL)
+    assert found is not None, page
+    return " ".join(re.sub(r"<[^>]*>", " ", unescape(found[1])).split())
+
+
+async def test_every_kind_of_row_has_its_words(portal: Inside) -> None:
+    rows = [entry_event("huanwei", number, kind=kind) for number, kind in enumerate(FactKind, 1)]
+    await heard(portal, *rows)
+    page = (await portal.http.get("/units/huanwei")).text
+    words = [row_of(page, number) for number in range(1, len(rows) + 1)]
+    for said, row in zip(("超期", "返工", "重新立案", "退单", "虚假整改", "检查发现"), words, strict=False):
+        assert said in row
+    kinds = re.findall(r'<span class="badge">(.*?)</span>', page)
+    assert len(set(kinds)) == len(kinds) == len(FactKind)
+
+
+async def test_a_row_says_what_was_claimed_and_what_it_came_to(portal: Inside) -> None:
+    capped: dict[str, Any] = {"bucket": "rule:finding", "cap": Decimal(20), "claimed": Decimal("1.00")}
+    whole = {**capped, "claimed": Decimal("0.5")}
+    await heard(portal, entry_event("huanwei", 1, **capped), entry_event("huanwei", 2, **whole))
+    page = (await portal.http.get("/units/huanwei")).text
+    assert "按规则应扣 1 分，本月同类上限 20 分，实扣 0.5 分" in row_of(page, 1)
+    assert "上限" not in row_of(page, 2)
+
+
+async def test_a_bonus_is_shown_as_gained(portal: Inside) -> None:
+    gain: dict[str, Any] = {"kind": FactKind.BONUS, "rule": "bonus", "cap": Decimal(5), "bucket": "rule:bonus"}
+    more = {**gain, "claimed": Decimal(-6)}
+    await heard(portal, entry_event("huanwei", 1, case="", points="-5", **more), standing_event("huanwei", "105"))
+    page = (await portal.http.get("/units/huanwei")).text
+    assert "+5" in row_of(page, 1)
+    assert "按规则应加（退）6 分，本月同类上限 5 分，实加（退）5 分" in row_of(page, 1)
+    assert "−5" not in page
+    assert 'href="/cases/"' not in page
+    assert re.search(
+        r'data-unit="huanwei".*?<td class="num lost">\+5</td>', (await portal.http.get("/ranking")).text, re.S
+    )
+
+
+async def test_a_late_row_says_which_month_it_belongs_to(portal: Inside) -> None:
+    await heard(portal, entry_event("huanwei", 1, belongs_to="2026-10"))
+    assert "属于 2026-10，该月已封账，计入 2026-11" in row_of((await portal.http.get("/units/huanwei")).text, 1)
+
+
+async def test_a_row_that_was_taken_back_is_struck_through_and_both_lead_to_each_other(portal: Inside) -> None:
+    await heard(portal, case_event(), entry_event("huanwei", 1, period="2026-10"), entry_event("huanwei", 2))
+    await heard(portal, entry_event("huanwei", 3, points="-0.5", reverses=1, belongs_to="2026-10"))
+    october = (await portal.http.get("/units/huanwei?period=2026-10")).text
+    assert re.search(r'<li class="panel taken-back" id="row-1">\s*<div class="card-head"><s>', october)
+    assert "已更正撤销 见第 3 笔" in row_of(october, 1)
+    november = (await portal.http.get("/units/huanwei")).text
+    assert re.findall(r'id="row-(\d+)"', november) == ["3", "2"]
+    assert "更正：撤销原记录 见第 1 笔" in row_of(november, 3)
+    assert "taken-back" not in november
+    for page, linked in ((october, 3), (november, 1)):
+        assert f'href="/units/huanwei?row={linked}#row-{linked}"' in page
+        there = (await portal.http.get(f"/units/huanwei?row={linked}")).text
+        assert re.findall(r'id="row-(\d+)"', there)[0] == str(linked)
+    case = (await portal.http.get(f"/cases/{CASE}")).text
+    assert len(re.findall(r"<s><span", case)) == 1
+    assert "已更正撤销" in case
+
+
+async def test_a_row_tells_inspection_and_standard(portal: Inside) -> None:
+    basis: dict[str, Any] = {"indicator": "2.3", "standard": "2.3.1", "scheme": 4, "visit": "20261103-0001"}
+    await heard(portal, entry_event("huanwei", 1, case="", kind=FactKind.FINDING, finding=2, **basis))
+    row = row_of((await portal.http.get("/units/huanwei")).text, 1)
+    for said in ("测评内容 2.3", "测评标准 2.3.1", "测评体系第 4 版", "实地检查 20261103-0001", "第 2 项问题"):
+        assert said in row
+
+
+async def test_a_units_month_by_kind(portal: Inside) -> None:
+    await heard(
+        portal,
+        entry_event("huanwei", 1, kind=FactKind.OVERDUE, points="0.5"),
+        entry_event("huanwei", 2, kind=FactKind.OVERDUE, points="1.00"),
+        entry_event("huanwei", 3, kind=FactKind.BONUS, points="-0.2", case=""),
+        entry_event("huanwei", 4, points="0.1"),  # from before rows had a kind
+        entry_event("huanwei", 5, kind=FactKind.FINDING, points="7", period="2026-10"),
+        entry_event("chengguan", 1, kind=FactKind.FINDING, points="9"),
+    )
+    page = (await portal.http.get("/units/huanwei?period=2026-11")).text
+    table = re.search(r'<table class="shares">(.*?)</table>', page, re.DOTALL)
+    assert table is not None
+    words = " ".join(re.sub(r"<[^>]*>", " ", table[1]).split())
+    assert words.endswith("超期 2 −1.5 其他 1 −0.1 加分 1 +0.2")
+    assert 'class="shares"' not in (await portal.http.get("/units/huanwei?period=2026-09")).text
+
+
+async def test_a_month_that_is_sealed_says_so(portal: Inside) -> None:
+    await heard(
+        portal,
+        standing_event("huanwei", "99", period="2026-10", frozen=True),
+        standing_event("chengguan", "98", period="2026-10", frozen=True),
+        standing_event("huanwei", "99"),
+    )
+    sealed = '<span class="badge frozen" data-frozen>已封账</span>'
+    assert sealed in (await portal.http.get("/ranking?period=2026-10")).text
+    assert sealed not in (await portal.http.get("/ranking?period=2026-11")).text
+    assert sealed in (await portal.http.get("/units/huanwei?period=2026-10")).text
+    november = (await portal.http.get("/units/huanwei")).text
+    assert sealed not in november
+    assert re.search(r"2026-10　99 <small>已封账</small>", november)
+    assert (await portal.http.get("/api/ranking?period=2026-10")).json()["frozen"] is True
+
+
+async def test_any_month_can_be_picked_and_what_is_no_month_or_row_is_this_month(portal: Inside) -> None:
+    await heard(portal, entry_event("huanwei", 1, period="2026-08"))
+    page = (await portal.http.get("/units/huanwei?period=2026-08")).text
+    assert "<option selected>2026-08</option>" in page
+    assert 'id="row-1"' in page
+    for address in ("?row=99", "?row=x", "?row=-1", f"?row={'9' * 40}", "?row=²", "?before=²", "?period=2026-13"):
+        answer = await portal.http.get(f"/units/huanwei{address}")
+        assert (answer.status_code, "本月没有扣分记录" in answer.text) == (200, True), address
+
+
+async def test_only_how_many_measures_go_on_is_public_and_nothing_of_a_referral(portal: Inside) -> None:
+    rungs = [
+        Rung(code="reminder", name=Name(zh="提醒函", en="Reminder"), public=True),
+        Rung(code="referral", name=Name(zh="问责移交", en="Referral to discipline")),
+    ]
+    await heard(portal, measure_event("1", "reminder"), measure_event("2", "referral"), standing_event("huanwei", "99"))
+    assert "督办措施" not in (await portal.http.get("/units/huanwei")).text
+    own = portal.runtime.own
+    own.district = replace(own.district, rungs={rung.code: rung for rung in rungs})
+    own.pages = Pages(own.district, secure=False)
+    page = (await portal.http.get("/units/huanwei")).text
+    assert re.search(r"提醒函　<strong>1 件</strong>", page)
+    for hidden_word in ("移交", "referral", "〔2026〕第1号"):
+        assert hidden_word not in page
+    assert "measures" not in (await portal.http.get("/api/ranking")).text
+
+
+async def test_rows_and_standings_of_before_are_still_shown(portal: Inside) -> None:
+    await heard(portal, entry_event("huanwei", 1), standing_event("huanwei", "99"))
+    driver = portal.runtime.store.driver
+    new = {"kind", "indicator", "standard", "scheme", "visit", "finding", "bucket", "cap", "claimed", "belongs_to"}
+    new |= {"reverses", "frozen"}
+    for name in (f"{ENTRIES.name}_g1", f"{STANDINGS.name}_g1"):
+        [document] = await driver.find(name, {})
+        before = {field: value for field, value in document.items() if field not in new}
+        assert len(before) < len(document)
+        await driver.transact([Write(name, document["_id"], Change.REPLACE, before, document["v"])])
+    page = (await portal.http.get("/units/huanwei")).text
+    assert "整改超期（蓝色）" in row_of(page, 1)
+    assert re.search(r"其他</th>\s*<td", page)
+
+
+# ---- red and black lists -----------------------------------------------------------------------------------
+
+
+async def test_lists_show_district_street_venue_and_one_sentence(portal: Inside) -> None:
+    await heard(portal, list_event(), list_event("9a3c", ListKind.RED, at=NOON + timedelta(minutes=1)))
+    page = (await portal.http.get("/lists")).text
+    words = " ".join(re.sub(r"<[^>]*>", " ", unescape(page)).split())
+    assert "衡阳高新区华兴街道祥光社区 祥光农贸市场 (农贸市场) 摊位占道经营，过道堵塞。" in words
+    assert "环境卫生服务中心 交办问题逾期未回复。" in words
+    assert "创文督导一组 发布" in words
+    assert re.findall(r'<a href="/lists/(\w+)">', page) == ["9a3c", "4d8f"]
+    assert f'href="/cases/{CASE}"' in page
+    assert re.findall(r'<a href="/lists/(\w+)">', (await portal.http.get("/lists?kind=black")).text) == ["4d8f"]
+    whole = (await portal.http.get("/lists/4d8f")).text
+    assert "祥光农贸市场" in whole
+    assert (await portal.http.get("/lists?kind=grey&after=nonsense")).status_code == 200
+    assert (await portal.http.get("/lists/unknown")).status_code == 404
+
+
+async def test_a_withdrawn_list_says_that_it_was_there_and_no_more(portal: Inside) -> None:
+    await heard(portal, list_event())
+    await heard(portal, withdrawal_event())
+    for address in ("/lists", "/lists/4d8f"):
+        page = (await portal.http.get(address)).text
+        assert "已撤下" in page
+        assert "〔2026〕第0001号" in page
+        for gone in ("祥光", "环境卫生", "占道"):
+            assert gone not in page
+
+
+async def test_a_long_list_is_whole_on_its_own_page_and_lists_are_paged(portal: Inside) -> None:
+    items = [ListItem(reason="很好。", area="430476001", venue_type="hotel", venue=f"宾馆{n:02}") for n in range(9)]
+    await heard(portal, *(list_event(f"{n:04x}", ListKind.RED, items, NOON + timedelta(days=n)) for n in range(12)))
+    first = (await portal.http.get("/lists")).text
+    assert "全部 9 条" in first
+    assert "宾馆04" in first
+    assert "宾馆05" not in first
+    assert "宾馆08" in (await portal.http.get("/lists/0003")).text
+    after = re.search(r'rel="next" href="([^"]+)"', first)
+    assert after is not None
+    second = (await portal.http.get(unescape(after[1]))).text
+    assert re.findall(r'<h2[^>]*>.*?<a href="/lists/(\w+)">', second, re.DOTALL) == ["0001", "0000"]
 
 
 @asynccontextmanager
@@ -309,7 +518,7 @@ async def message(lines: AsyncIterator[str]) -> dict[str, str]:
 # ---- all pages ---------------------------------------------------------------------------------------------
 
 PAGES = ["/", "/report", f"/report/done?case={CASE}", "/track", "/cases", f"/cases/{CASE}", "/ranking"]
-PAGES += ["/units/huanwei", "/cases/unknown"]
+PAGES += ["/units/huanwei", "/lists", "/lists/4d8f", "/cases/unknown"]
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -344,7 +553,11 @@ async def test_a_chosen_language_stays(portal: Inside) -> None:
 
 async def test_what_strangers_write_is_shown_as_text(portal: Inside) -> None:
     await heard(portal, case_event(address="<script>alert(1)</script>", unit='"><img>', category="<b>"))
-    for address in (f"/cases/{CASE}", "/cases", "/", '/cases?unit="><script>', "/cases?after=<script>"):
+    evil, quote = "<script>alert(1)</script>", '"><img>'
+    bad = ListItem(reason=evil, area=quote, venue_type="<b>", venue=quote, case=quote)
+    await heard(portal, list_event(items=[bad]), entry_event("huanwei", 1, rule=quote, visit=evil))
+    pages = [f"/cases/{CASE}", "/cases", "/", "/lists", "/lists/4d8f", "/units/huanwei", "/lists?kind=<script>"]
+    for address in (*pages, '/cases?unit="><script>', "/cases?after=<script>"):
         page = (await portal.http.get(address)).text
         assert "<script>alert" not in page
         assert "<script>" not in page

@@ -77,11 +77,13 @@ async def case(request: Request, id: str, caller: Anyone) -> Response:
     if view is None:
         raise NotFound("case-not-shown", id=id[:40])
     catalogue = await portal.catalogue.current()
+    charges, taken_back = await portal.views.charges(view.id)
     return await portal.page(
         request,
         "case",
         case=view,
-        charges=await portal.views.charges(view.id),
+        charges=charges,
+        taken_back=taken_back,
         hidden=catalogue.hides_place(view.category),
         now=now,
     )

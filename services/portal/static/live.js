@@ -7,6 +7,7 @@
   const language = document.documentElement.lang.slice(0, 2);
   const { live: period, group, last } = table.dataset;
   const body = table.tBodies[0];
+  const frozen = document.querySelector("[data-frozen]");
   const asking = `period=${encodeURIComponent(period)}`;
   const CHINA = 8 * 3600 * 1000;  // no summer time
 
@@ -21,6 +22,10 @@
     return made;
   }
 
+  function lost(points) {
+    return points.startsWith("-") ? `+${points.slice(1)}` : points;  // less than nothing is a gain
+  }
+
   function row(place, rank, medals) {
     const made = document.createElement("tr");
     made.dataset.unit = place.unit;
@@ -32,13 +37,14 @@
     heading.scope = "row";
     const changed = place.changed_at ? shown(place.changed_at) : "—";
     made.append(
-      cell("td", "num rank", medal), heading, cell("td", "num score", place.score), cell("td", "num lost", place.points_lost),
+      cell("td", "num rank", medal), heading, cell("td", "num score", place.score), cell("td", "num lost", lost(place.points_lost)),
       cell("td", "num wide entries", String(place.entries)), cell("td", "wide changed", changed),
     );
     return made;
   }
 
   function show(ranking) {
+    if (frozen) frozen.hidden = !ranking.frozen;
     const before = new Map([...body.rows].map((each) => [each.dataset.unit, each.querySelector(".score").textContent]));
     let places = group ? ranking.standings.filter((place) => place.group === group) : ranking.standings;
     const rankOf = (place) => (group ? place.group_rank : place.rank);

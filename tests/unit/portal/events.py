@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -10,7 +10,16 @@ from typing import Any
 
 from shared.audit import GENESIS
 from shared.contracts.reports import CaseEvent, CaseRegistered, CaseState, Channel, Place
-from shared.contracts.scoring import EntryPosted, StandingChanged
+from shared.contracts.scoring import (
+    EntryPosted,
+    ListItem,
+    ListKind,
+    ListPublished,
+    ListWithdrawn,
+    MeasureChanged,
+    MeasureState,
+    StandingChanged,
+)
 from shared.event import Event
 
 NOON = datetime(2026, 11, 3, 4, 0, tzinfo=UTC)
@@ -47,7 +56,9 @@ def case_event(
     return Event.new(kind.model_validate({"case": told, **more}), case, sequence, at)
 
 
-def standing_event(unit: str, score: str, *, sequence: int = 1, period: str = "2026-11", entries: int = 1) -> Event:
+def standing_event(
+    unit: str, score: str, *, sequence: int = 1, period: str = "2026-11", entries: int = 1, frozen: bool = False
+) -> Event:
     """A unit's standing."""
     told = StandingChanged(
         unit=unit,
@@ -57,25 +68,82 @@ def standing_event(unit: str, score: str, *, sequence: int = 1, period: str = "2
         entries=entries,
         head="ab" * 32,
         changed_at=NOON,
+        frozen=frozen,
     )
     return Event.new(told, f"{unit}:{period}", sequence, NOON)
 
 
-def entry_event(unit: str, number: int, *, case: str = CASE, points: str = "0.5") -> Event:
-    """A row of a unit's ledger."""
-    told = EntryPosted(
-        unit=unit,
-        number=number,
-        period="2026-11",
-        case=case,
-        category="exposed-rubbish",
-        rule="case-overdue",
-        rule_version=1,
-        points=Decimal(points),
-        basis=f"reports.case/{case}/2",
-        happened_at=NOON,
-        posted_at=NOON,
-        previous=GENESIS,
-        hash=f"{number:064x}",
+def entry_event(unit: str, number: int, *, case: str = CASE, points: str = "0.5", **change: Any) -> Event:
+    """A row of a unit's ledger; what it says only since lately is in `change`."""
+    told: dict[str, Any] = {
+        "unit": unit,
+        "number": number,
+        "period": "2026-11",
+        "case": case,
+        "category": "exposed-rubbish",
+        "rule": "case-overdue",
+        "rule_version": 1,
+        "points": Decimal(points),
+        "basis": f"reports.case/{case}/2",
+        "happened_at": NOON,
+        "posted_at": NOON,
+        "previous": GENESIS,
+        "hash": f"{number:064x}",
+        **change,
+    }
+    return Event.new(EntryPosted.model_validate(told), unit, number, NOON)
+
+
+def measure_event(measure: str, rung: str, state: MeasureState = MeasureState.ISSUED, sequence: int = 1) -> Event:
+    """A measure against the sanitation company, about an overdue case."""
+    told = MeasureChanged(
+        measure=measure,
+        number=f"〔2026〕第{measure}号",
+        rung=rung,
+        unit="huanwei",
+        cause=f"reports.case/{CASE}/2",
+        state=state,
+        issued_at=NOON,
+        due_at=NOON + timedelta(days=3),
+        case=CASE,
     )
-    return Event.new(told, unit, number, NOON)
+    return Event.new(told, measure, sequence, NOON)
+
+
+MARKET = ListItem(
+    reason="摊位占道经营，过道堵塞。", area="430476001007", venue_type="farmers-market", venue="祥光农贸市场", case=CASE
+)
+LATE_UNIT = ListItem(reason="交办问题逾期未回复。", unit="huanwei")
+
+
+def list_event(
+    id: str = "4d8f",
+    kind: ListKind = ListKind.BLACK,
+    items: Sequence[ListItem] = (MARKET, LATE_UNIT),
+    at: datetime = NOON,
+) -> Event:
+    """A list that was published."""
+    told = ListPublished(
+        list=id,
+        number="〔2026〕第0001号",
+        kind=kind,
+        period="2026-11",
+        issuer="first",
+        items=tuple(items),
+        published_at=at,
+    )
+    return Event.new(told, id, 1, at)
+
+
+def withdrawal_event(id: str = "4d8f", at: datetime = NOON + timedelta(days=1)) -> Event:
+    """The list of before was withdrawn."""
+    told = ListWithdrawn(
+        list=id,
+        number="〔2026〕第0001号",
+        kind=ListKind.BLACK,
+        period="2026-11",
+        issuer="first",
+        published_at=NOON,
+        withdrawn_at=at,
+    )
+    return Event.new(told, id, 2, at)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +48,23 @@ def test_north_is_up_and_the_drawing_fits(district: District) -> None:
         x, y = drawing.at(shape.inside.longitude, shape.inside.latitude)
         assert 0 < x < MAP_WIDTH
         assert 0 < y < drawing.height
+
+
+def test_only_rungs_that_the_ladder_calls_public_are_public(tmp_path: Path) -> None:
+    folder = tmp_path / "district"
+    shutil.copytree(DISTRICT, folder)
+    ladder = folder / "ladder.json"
+    ladder.unlink(missing_ok=True)
+    assert District.load(folder).rungs == {}
+    reminder = {
+        "code": "reminder",
+        "name": {"zh": "提醒函", "en": "Reminder"},
+        "public": True,
+        "reply": "3 working days",
+    }
+    referral = {"code": "referral", "name": {"zh": "问责移交", "en": "Referral"}}
+    ladder.write_text(json.dumps({"version": 1, "rungs": [reminder, referral]}), encoding="utf-8")
+    assert {code: rung.public for code, rung in District.load(folder).rungs.items()} == {
+        "reminder": True,
+        "referral": False,
+    }

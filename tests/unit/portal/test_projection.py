@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from services.portal.domain import STEPS, CaseView, step_of
 from services.portal.handlers import BOARD, CASE_EVENTS, feed
-from services.portal.repo import CASES, ENTRIES, STANDINGS
+from services.portal.repo import CASES, ENTRIES, LISTS, MEASURES, STANDINGS
 from shared.clock import FixedClock
 from shared.contracts import PUBLISHED, reports
 from shared.contracts.reports import (
@@ -24,11 +26,22 @@ from shared.contracts.reports import (
     Level,
     Stage,
 )
+from shared.contracts.scoring import EntryPosted, FactKind, MeasureState, StandingChanged
 from shared.event import Event
 from shared.readmodel import Generation
 from shared.store import Store
 from shared.testing.memory_store import MemoryDriver
-from tests.unit.portal.events import CASE, NOON, case_event, entry_event, standing_event
+from tests.unit.portal.events import (
+    CASE,
+    MARKET,
+    NOON,
+    case_event,
+    entry_event,
+    list_event,
+    measure_event,
+    standing_event,
+    withdrawal_event,
+)
 
 FIRST = Generation(1)
 LIFE = [
@@ -193,6 +206,61 @@ async def test_standings_and_ledger_rows_are_kept_by_their_own_identity() -> Non
     rows = await store.find(FIRST(ENTRIES), {}, [("_id", 1)])
     assert [row.id for row in rows] == ["huanwei:0000000001", "huanwei:0000000002"]
     assert rows[0].basis == f"reports.case/{CASE}/2"
+
+
+async def test_a_row_keeps_all_that_its_event_tells() -> None:
+    told_more: dict[str, Any] = {
+        "kind": FactKind.FINDING,
+        "indicator": "2.3",
+        "standard": "2.3.1",
+        "scheme": 4,
+        "visit": "20261103-0001",
+        "finding": 2,
+        "bucket": "rule:finding",
+        "cap": Decimal(20),
+        "claimed": Decimal(1),
+        "belongs_to": "2026-10",
+        "reverses": 3,
+    }
+    store = a_store()
+    await told(store, [entry_event("huanwei", 4, points="0.5", **told_more)])
+    [row] = await store.find(FIRST(ENTRIES), {})
+    assert {name: getattr(row, name) for name in told_more} == told_more
+    assert row.capped
+
+
+@pytest.mark.parametrize("old", [EntryPosted, StandingChanged])
+async def test_an_event_of_before_the_new_fields_is_read(old: type[EntryPosted] | type[StandingChanged]) -> None:
+    event = entry_event("huanwei", 1) if old is EntryPosted else standing_event("huanwei", "99")
+    required = {name for name, field in old.model_fields.items() if field.is_required()}
+    value = json.dumps({name: part for name, part in json.loads(event.value).items() if name in required}).encode()
+    assert len(value) < len(event.value)
+    store = a_store()
+    await told(store, [replace(event, value=value)])
+    for row in await store.find(FIRST(ENTRIES), {}):
+        assert (row.kind, row.kind_shown, row.capped) == (None, FactKind.OTHER, False)
+    for standing in await store.find(FIRST(STANDINGS), {}):
+        assert not standing.frozen
+
+
+async def test_a_measure_is_kept_as_it_stands_and_without_what_it_is_about() -> None:
+    store = a_store()
+    await told(store, [measure_event("1", "urge"), measure_event("1", "urge", MeasureState.REPLIED, 2)])
+    [document] = await store.driver.find(FIRST(MEASURES).name, {})
+    assert (document["_id"], document["state"], document["rung"]) == ("1", "replied", "urge")
+    assert not {"cause", "case", "number"} & set(document)
+
+
+async def test_a_list_that_is_withdrawn_keeps_nobody_who_stood_on_it() -> None:
+    store = a_store()
+    await told(store, [list_event()])
+    [shown_list] = await store.find(FIRST(LISTS), {})
+    assert shown_list.items[0] == MARKET
+    await told(store, [withdrawal_event()])
+    [document] = await store.driver.find(FIRST(LISTS).name, {})
+    assert document["items"] == []
+    assert document["published_at"] == NOON
+    assert "祥光" not in str(document)
 
 
 async def test_generations_do_not_touch_each_other() -> None:

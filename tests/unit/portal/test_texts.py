@@ -13,12 +13,11 @@ from services.portal.forms import DEEDS, Report
 from services.portal.handlers import CASE_EVENTS
 from services.portal.rendering import ROOM
 from shared.contracts.reports import CaseState, Channel, Kind, Level
-from tests.platform import DISTRICT
+from shared.contracts.scoring import FactKind, ListKind
 
 TEXTS: dict[str, dict[str, str]] = json.loads((ROOM / "texts.json").read_text(encoding="utf-8"))
 TEMPLATES = sorted((ROOM / "templates").glob("*.html"))
 SOURCES = "\n".join(file.read_text(encoding="utf-8") for file in [*TEMPLATES, *sorted(ROOM.rglob("*.py"))])
-RULES = json.loads((DISTRICT / "scoring-rules.json").read_text(encoding="utf-8"))["rules"]
 PUT_TOGETHER: dict[str, set[str]] = {
     "state-": set(CaseState),
     "channel-": set(Channel),
@@ -34,7 +33,8 @@ PUT_TOGETHER: dict[str, set[str]] = {
     "not-": {"resolved", "satisfied"},
     "": {"resolved", "satisfied", "yes", "no"},
     "field-": {"category", "place", "address", "text", "photos", "name", "phone"},
-    "rule-": {rule["code"] for rule in RULES},
+    "fact-": set(FactKind),
+    "list-kind-": set(ListKind),
 }
 
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
-from services.portal.district import District
+from services.portal.district import District, Name, Rung
 from services.portal.domain import CaseView, months_until, ranked
 from services.portal.handlers import feed
 from services.portal.rendering import Pages, _span
 from services.portal.views import Views, Wanted, plain
-from services.scoring.domain import ranked as ranked_by_scoring
+from services.scoring.domain.ranking import ranked as ranked_by_scoring
 from shared.clock import FixedClock
 from shared.contracts.reports import CaseState
+from shared.contracts.scoring import ListKind, MeasureState
 from shared.readmodel import Generation
 from shared.store import Store
 from shared.testing.memory_store import MemoryDriver
 from tests.platform import DISTRICT
-from tests.unit.portal.events import NOON, case_event, standing_event
+from tests.unit.portal.events import NOON, case_event, list_event, measure_event, standing_event
 
 FIRST = Generation(1)
 
@@ -71,6 +73,65 @@ async def test_units_are_also_ranked_within_their_group(views: Views, district: 
     bureaus = sum(1 for unit in district.units.values() if unit.group == "bureaus")
     assert [place.group_rank for place in places[-2:]] == [bureaus - 1, bureaus - 1]
     assert {place.unit for place in places[-2:]} == {"chengguan", "jiaojing"}
+
+
+async def test_a_month_is_sealed_when_all_its_standings_are(views: Views, store: Store) -> None:
+    assert not (await views.ranking("2026-11")).frozen
+    assert not (await views.ranking("2026-12")).frozen
+    uow = store.unit()
+    for event in (
+        standing_event("huanwei", "97", sequence=2, frozen=True),
+        standing_event("huanwei", "50", sequence=2, period="2026-10", frozen=True),
+    ):
+        await feed(FIRST).handlers[type(event.data)](uow, event)
+    await store.commit(uow)
+    november = await views.ranking("2026-11")
+    assert [place.unit for place in november.standings if place.frozen] == ["huanwei"]
+    assert not november.frozen
+    assert (await views.ranking("2026-10")).frozen
+
+
+async def test_only_public_rungs_are_told_and_only_measures_that_go_on(store: Store, district: District) -> None:
+    rungs = [Rung(code=code, name=Name(zh=code), public=code != "referral") for code in ("urge", "talk", "referral")]
+    events = [
+        measure_event("1", "urge"),
+        measure_event("2", "urge", MeasureState.REPLIED),
+        measure_event("3", "urge", MeasureState.ENDED),
+        measure_event("4", "talk", MeasureState.OTHER),
+        measure_event("5", "referral"),
+        measure_event("6", "unheard-of"),
+    ]
+    uow = store.unit()
+    for event in events:
+        await feed(FIRST).handlers[type(event.data)](uow, event)
+    await store.commit(uow)
+    ladder = replace(district, rungs={rung.code: rung for rung in rungs})
+    assert await Views(store, FIRST, ladder).measures("huanwei") == {"urge": 2}
+    assert await Views(store, FIRST, replace(district, rungs={})).measures("huanwei") == {}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+async def test_lists_follow_each_other_without_gap_or_repetition(views: Views, store: Store, limit: int) -> None:
+    uow = store.unit()
+    for number in range(7):
+        kind = ListKind.RED if number % 2 else ListKind.BLACK
+        event = list_event(f"list{number}", kind, at=NOON + timedelta(minutes=number // 3))
+        await feed(FIRST).handlers[type(event.data)](uow, event)
+    await store.commit(uow)
+    seen: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        page = await views.lists(None, after, limit)
+        seen += [each.id for each in page.lists]
+        after = page.next
+    assert seen == [f"list{number}" for number in (6, 5, 4, 3, 2, 1, 0)]
+    assert {each.id for each in (await views.lists(ListKind.RED, "")).lists} == {"list1", "list3", "list5"}
+
+
+def test_an_area_is_named_as_addresses_are(district: District) -> None:
+    assert district.where("430476001007", "zh") == "衡阳高新区华兴街道祥光社区"
+    assert district.where("430476001", "en") == "Huaxing Subdistrict, Hengyang High-Tech Zone"
+    assert district.where("99", "zh") == ""
 
 
 def test_the_portal_ranks_as_scoring_does() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deploy.local import issuer, tools
 from deploy.local.issuer import Issuer
-from deploy.local.personal import personal_key
+from deploy.local.personal import personal_key, seal_key
 from deploy.local.servers import Server, answers, free_port
 
 DISTRICT = tools.ROOT / "deploy/sample/hengyang"
@@ -85,6 +85,7 @@ class Platform:
             "AUTH_ISSUER": issuer.NAME,
             "AUTH_AUDIENCE": issuer.AUDIENCE,
             "PERSONAL_KEYS": personal_key(self.folder / "personal.key"),
+            "SEAL_KEY": seal_key(self.folder / "seal.key"),
             "CLOCK_FILE": str(self.folder / "clock.json"),
             "TRUSTED_PROXIES": "127.0.0.0/8",
             "DISTRICT": str(DISTRICT),

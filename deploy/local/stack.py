@@ -1,7 +1,7 @@
 """The whole platform on one machine, without containers: what runs, on which port, started and stopped in order.
 
-Everything it writes is in `.local`: data, logs, pid files, the keys of the local issuer and of personal data. Data
-survive `down` and a reboot.
+Everything it writes is in `.local`: data, logs, pid files, the keys of the local issuer, of personal data and of
+seals. Data survive `down` and a reboot.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from deploy.local import issuer, servers, tools
 from deploy.local.issuer import Issuer
-from deploy.local.personal import personal_key
+from deploy.local.personal import personal_key, seal_key
 from deploy.local.servers import Server, StartFailed
 from shared.contracts import TOPICS
 from shared.kafka import Connection, KafkaBroker
@@ -43,6 +43,7 @@ LOGS = tools.LOCAL / "logs"
 LOCK = tools.LOCAL / "stack.lock"
 ISSUER = tools.LOCAL / "issuer"
 PERSONAL_KEY = tools.LOCAL / "personal.key"
+SEAL_KEY = tools.LOCAL / "seal.key"
 CLOCK = tools.LOCAL / "clock.json"
 URLS = tools.LOCAL / "urls.json"
 
@@ -160,6 +161,7 @@ class Stack:
             "AUTH_ISSUER": issuer.NAME,
             "AUTH_AUDIENCE": issuer.AUDIENCE,
             "PERSONAL_KEYS": personal_key(PERSONAL_KEY),
+            "SEAL_KEY": seal_key(SEAL_KEY),
             "CLOCK_FILE": str(CLOCK),
             "TRUSTED_PROXIES": "127.0.0.0/8",
             "DISTRICT": str(DISTRICT),

@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any, cast
 
 from services.reports.domain import Case, Command
-from services.scoring.domain import Entry, find_flaw, recompute
+from services.scoring.domain.ledger import Entry, find_flaw, recompute
 from shared.clock import CHINA
 from shared.contracts import EventModel
 from shared.contracts.reports import (
@@ -35,7 +35,7 @@ from tests.chaos.clients import Outcome
 from tests.chaos.evidence import Evidence, Sent
 
 POINTS_FACTOR = Decimal(1)
-"""What the one rule of the sample district makes of a case's points."""
+"""What the one rule of the run's district makes of a case's points (see `fleet.district`)."""
 
 
 class Kind(StrEnum):

@@ -20,8 +20,9 @@ from pymongo.errors import PyMongoError
 
 from services.reports.domain import Case
 from services.reports.repo import CASES
-from services.scoring.domain import Entry, Ledger, Standing
-from services.scoring.repo import CHARGES, ENTRIES, LEDGERS, STANDINGS
+from services.scoring.domain.ledger import Entry, Ledger, Standing
+from services.scoring.repo import CHARGES, ENTRIES, LEDGERS, LISTS, MATTERS, MEASURES, SCHEMES, STANDINGS
+from shared.clock import FileClock
 from shared.consumer import MARKS, PARKED, Mark, Parked, Subscription
 from shared.event import Event
 from shared.readmodel import Generation
@@ -130,6 +131,9 @@ class Observer:
             ("scoring.charge", scoring, CHARGES),
             ("scoring.entry", scoring, LEDGERS),
             ("scoring.standing", scoring, STANDINGS),
+            ("scoring.measure", scoring, MEASURES),
+            ("scoring.scheme", scoring, SCHEMES),
+            ("scoring.list", scoring, LISTS),
         )
         marks = [mark for name in self._services for mark in _all(self._database(name), MARKS)]
         return Evidence(
@@ -164,8 +168,12 @@ class Observer:
 
     def _waiting(self, services: Iterable[str]) -> list[str]:
         due = self._database("reports")[CASES.name].count_documents({"deadline_at": {"$ne": None}})
+        shown = FileClock(self._fleet.folder / "clock.json").now()
+        called = self._database("scoring")[MATTERS.name].count_documents({"deadline_at": {"$lte": shown}})
         outboxes = {name: self._database(name)[OUTBOX.name].count_documents({}) for name in services}
         told = [f"{name}: {rows} outbox rows" for name, rows in outboxes.items() if rows]
+        if called:
+            told.append(f"scoring: {called} measures to be issued")
         return [*([f"reports: {due} deadlines"] if due else []), *told]
 
     async def _lags(self) -> list[str]:

@@ -24,8 +24,9 @@ from pymongo import MongoClient
 from deploy.local import tools
 from deploy.local.servers import Server, free_port, kafka, mongodb
 from tests.chaos.forks import Forked, Forks, Start
-from tests.platform import Platform
+from tests.platform import DISTRICT, Platform
 
+THE_RULE = "case-overdue"
 SESSION_SECONDS = 6.0
 """After this long a frozen consumer has lost its partitions: the least that brokers accept by our settings."""
 LOOK_SECONDS = 0.25
@@ -82,7 +83,9 @@ class Fleet(Platform):
 
     def __init__(self, stage: Stage, name: str) -> None:
         namespace = f"c{secrets.token_hex(4)}-"
-        super().__init__(stage.folder / f"{namespace}{name}", stage.mongodb.address, stage.kafka.address, namespace)
+        folder = stage.folder / f"{namespace}{name}"
+        settings = {"DISTRICT": str(district(folder))}
+        super().__init__(folder, stage.mongodb.address, stage.kafka.address, namespace, settings)
         self.stage = stage
         self._locks: defaultdict[Server, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.exits: list[str] = []
@@ -179,6 +182,19 @@ class Fleet(Platform):
     def _resume(self, server: Server) -> None:
         with suppress(psutil.NoSuchProcess):
             server.resume()
+
+
+def district(folder: Path) -> Path:
+    """A copy of the sample district with one rule: a limit of a unit that has run out costs the case's points.
+
+    So the checker can say by itself, without any code of the rules, what every event has to cost.
+    """
+    copy = shutil.copytree(DISTRICT, folder / "district")
+    file = copy / "scoring-rules.json"
+    book = json.loads(file.read_text())
+    book["rules"] = [rule for rule in book["rules"] if rule["code"] == THE_RULE]
+    file.write_text(json.dumps(book, ensure_ascii=False))
+    return copy
 
 
 def exists(service: str) -> bool:

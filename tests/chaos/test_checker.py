@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from services.reports.domain import SYSTEM, Act, Case, Category, Name, Place, Routing, Why
-from services.scoring.domain import Ledger, Standing, standing_id
+from services.scoring.domain.ledger import Ledger, Standing, standing_id
 from shared.clock import CHINA
 from shared.consumer import Mark, Subscription
 from shared.contracts import EventModel
@@ -41,7 +41,7 @@ def sound() -> Evidence:
     told = [*_sent(case.id, registered), *_sent(case.id, case.mark_overdue(Act(SYSTEM, after, TIMETABLE)), first=2)]
     charge = _charge(told[1].event)
     ledger, standing = Ledger("ranqi"), Standing(standing_id("ranqi", "2026-03"), "ranqi", "2026-03")
-    entry = ledger.post(charge, after)
+    entry = ledger.post(charge, standing, after)
     standing.count(entry)
     posted = EntryPosted.model_validate(entry, from_attributes=True)
     return Evidence(

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis import Case, openapi
+from schemathesis import Case, openapi, serializer
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.schemas import APIOperation
@@ -23,6 +23,7 @@ from tests.platform import Platform
 EXAMPLES = 12
 """Requests per operation; a longer search is a matter of this number."""
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+serializer.alias("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "application/octet-stream")
 EVERYBODY = ("office", "leader", "admin", "discipline", "service", "officer", "verifier")
 
 

@@ -28,6 +28,20 @@ class Figure:
     met: bool | None = None
 
 
+@dataclass(frozen=True)
+class Row:
+    """How one question was answered: half of the times within p50, 95 of 100 within p95."""
+
+    name: str
+    documents: int
+    p50_ms: float
+    p95_ms: float
+    index: list[str]
+    target_ms: float
+    met: bool
+    fault: str = ""
+
+
 def note(name: str, value: float, unit: str) -> Figure:
     """A number that nothing is asked of."""
     return Figure(name, value, unit)

@@ -119,14 +119,14 @@ class Flow:
         sightings = Sightings()
         entries = self._database("scoring")["entries"]
         async with asyncio.TaskGroup() as group:
-            watchers = [group.create_task(_note(await _watch(entries, "$fullDocument.case"), sightings.standing))]
+            watchers = [group.create_task(sight(await watch(entries, "$fullDocument.case"), sightings.standing))]
             places = [sightings.standing]
             if "portal" in self._services:
                 portal = self._database("portal")
-                cases = await _watch(portal, "$documentKey._id", _CASES)
-                entries = await _watch(portal, "$fullDocument.case", _ENTRIES)
-                watchers.append(group.create_task(_note(cases, sightings.portal)))
-                watchers.append(group.create_task(_note(entries, sightings.ledger)))
+                cases = await watch(portal, "$documentKey._id", _CASES)
+                entries = await watch(portal, "$fullDocument.case", _ENTRIES)
+                watchers.append(group.create_task(sight(cases, sightings.portal)))
+                watchers.append(group.create_task(sight(entries, sightings.ledger)))
                 places += [sightings.portal, sightings.ledger]
             run = await self._load(rate, seconds)
             await _until(lambda: all(len(seen) >= len(run.cases) for seen in places), 60.0)
@@ -268,7 +268,7 @@ def _subscriptions(services: Sequence[str]) -> Iterator[tuple[str, tuple[str, ..
             yield subscription.group, subscription.topics
 
 
-async def _watch(target: Any, case: str, collections: str | None = None) -> Any:
+async def watch(target: Any, case: str, collections: str | None = None) -> Any:
     """A stream that is already open; documents that appear or change, as the identity of their case."""
     wanted: dict[str, Any] = {"operationType": {"$in": ["insert", "replace", "update"]}}
     if collections:
@@ -276,7 +276,8 @@ async def _watch(target: Any, case: str, collections: str | None = None) -> Any:
     return await target.watch([{"$match": wanted}, {"$project": {"case": case}}])
 
 
-async def _note(stream: Any, seen: dict[str, float]) -> None:
+async def sight(stream: Any, seen: dict[str, float]) -> None:
+    """Until cancelled: when each case was first told of by the stream (`time.monotonic()`)."""
     async with stream:
         async for change in stream:
             seen.setdefault(change["case"], time.monotonic())

@@ -1,7 +1,8 @@
 """python -m tests.load.scale: whether lists, queues, searches and exports stay fast with a million cases.
 
 Every case is filed and led through its life by the domain (`lives.py`), every question goes through the service's
-own views (`questions.py`), on a MongoDB of its own. What falls short is printed as such and is not an error.
+own views (`questions.py`), on a MongoDB of its own. Then ledgers are measured (`ledgers.py`). What falls short is
+printed as such and is not an error.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from deploy.local.issuer import Issuer
 from deploy.local.servers import Server, answers, free_port
 from services.reports.repo import CASES
 from shared.store import Document
-from tests.load import bench
+from tests.load import bench, ledgers
 from tests.load.asking import Answered, asking, put
-from tests.load.figures import percentile, put_between
+from tests.load.figures import Row, percentile, put_between
 from tests.load.loading import load
 from tests.load.questions import QUESTIONS
 from tests.servers import Servers
@@ -41,20 +42,6 @@ CACHE = "4G"
 EXPLAINED = 20
 STEADY_MB = 40.0
 """By how much a process may grow between 100,000 and 1,000,000 rows of a table and still be called flat."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """How one question was answered: half of the times within p50, 95 of 100 within p95."""
-
-    name: str
-    documents: int
-    p50_ms: float
-    p95_ms: float
-    index: list[str]
-    target_ms: float
-    met: bool
-    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -208,7 +195,8 @@ def main(arguments: Sequence[str]) -> int:
     RESULTS.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n")
     if options.write:
         put_between(options.write, BEGIN, END, "\n".join([where, "", sizes, "", *table]))
-    return 0
+    lengths = ",".join(str(length) for length in ledgers.Effort.lengths if length <= max(options.cases, 10_000))
+    return ledgers.main(["--lengths", lengths, *(["--write", str(options.write)] if options.write else [])])
 
 
 if __name__ == "__main__":

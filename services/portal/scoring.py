@@ -9,22 +9,12 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, TypeAdapter
 
+from services.portal.district import Name
 from services.portal.reporting import read_as
 from shared.errors import Unavailable
 
 TIMEOUT = httpx.Timeout(connect=2, read=60, write=10, pool=5)
 """Seconds. A month of many facts takes its time."""
-
-
-class Name(BaseModel):
-    """What users read."""
-
-    zh: str
-    en: str = ""
-
-    def text(self, language: str) -> str:
-        """In the reader's language, Chinese where there is no other."""
-        return self.en if language == "en" and self.en else self.zh
 
 
 class Table(BaseModel):

@@ -16,11 +16,9 @@ from services.reports.domain.papers import (
     DocumentKind,
     Heading,
     Names,
-    Serial,
     assignment_order,
     erased,
     rectification_receipt,
-    serial,
     turn_of,
 )
 from services.reports.repo import CASES
@@ -28,6 +26,7 @@ from services.reports.views import STAFF
 from shared.auth import Principal
 from shared.clock import CHINA
 from shared.documents import Paper, Press
+from shared.documents.serials import Serial, numbered
 from shared.errors import Forbidden, NotFound, Unavailable
 from shared.store import Collection, Index, Store, UnitOfWork
 from shared.store.collection import Filter
@@ -112,7 +111,7 @@ async def issue(
         return issued
     serials = given or Serial(Serial.id_of(kind, unit, year))
     number = serials.next()
-    heading = Heading(serial(year, number), uow.now, desk.url_of(id))
+    heading = Heading(numbered(year, number), uow.now, desk.url_of(id))
     document = Document(
         id=Document.id_of(kind, id, unit, turn),
         kind=kind,
@@ -163,7 +162,7 @@ def view(document: Document) -> DocumentView:
         id=document.id,
         kind=document.kind,
         name=document.kind.chinese,
-        number=serial(document.year, document.number),
+        number=numbered(document.year, document.number),
         case=document.case,
         unit=document.unit,
         issued_at=document.issued_at,
@@ -177,7 +176,7 @@ async def _paper(uow: UnitOfWork, district: District, case: Case, kind: Document
         return assignment_order(case, names, heading)
     answered = DocumentKind.ASSIGNMENT_ORDER
     order = await uow.find(DOCUMENTS, Document.id_of(answered, case.id, case.unit or "", turn_of(case, answered)))
-    return rectification_receipt(case, names, heading, serial(order.year, order.number) if order else None)
+    return rectification_receipt(case, names, heading, numbered(order.year, order.number) if order else None)
 
 
 def _require_issuer(case: Case, kind: DocumentKind, caller: Principal) -> None:

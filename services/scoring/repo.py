@@ -18,9 +18,9 @@ from services.scoring.domain.results import Result
 from services.scoring.domain.rules import RuleBook
 from services.scoring.domain.scheme import Scheme, SchemeTree, StandardInForce, Timeline
 from services.scoring.domain.seals import Calendar, Period, Seal, Text
-from services.scoring.domain.serials import Serial
 from shared.audit import AuditRow
 from shared.contracts.scoring import FactKind
+from shared.documents.serials import Serial
 from shared.store import Collection, Index
 
 CURRENT = "current"

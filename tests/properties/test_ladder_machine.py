@@ -15,11 +15,12 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.scoring.commands import ladder
-from services.scoring.domain.measures import Measure, numbered
+from services.scoring.domain.measures import Measure
 from services.scoring.repo import MATTERS
 from shared.consumer import PARKED
 from shared.contracts.reports import CaseDispatched, CaseReturned, Level
 from shared.contracts.scoring import MeasureState
+from shared.documents.serials import numbered
 from shared.errors import Invalid, Refused, Unavailable
 from shared.event import Event
 from shared.testing.memory_store import MemoryDriver

@@ -47,6 +47,8 @@ PURE = (
     "shared.geo",
     "shared.audit",
     "shared.documents.paper",
+    "shared.documents.serials",
+    "shared.writing",
 )
 
 

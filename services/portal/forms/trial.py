@@ -39,7 +39,7 @@ class Trial:
 
     def faults(self) -> Faults:
         """What cannot be asked so, by field."""
-        told: Faults = {name: "trial-amount" for name, typed in self.amounts.items() if not _is_amount(name, typed)}
+        told: Faults = {name: "trial-amount" for name, typed in self.amounts.items() if not _is_amount(typed)}
         if not _PERIOD.fullmatch(self.period):
             told["period"] = "trial-period"
         if not self.token:
@@ -68,5 +68,5 @@ def _amounts_of(rule: Rule) -> dict[str, Decimal]:
     return told if rule.cap is None else {**told, amount_field(rule.code, "cap"): rule.cap}
 
 
-def _is_amount(name: str, typed: str) -> bool:
+def _is_amount(typed: str) -> bool:
     return not typed or (_AMOUNT.fullmatch(typed) is not None and Decimal(typed) <= 100)

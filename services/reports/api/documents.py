@@ -13,9 +13,10 @@ from services.reports import documents
 from services.reports.api.context import Known, own_of
 from services.reports.documents import ISSUERS, DocumentView
 from services.reports.domain import Side
-from services.reports.domain.papers import Document, DocumentKind, serial
+from services.reports.domain.papers import Document, DocumentKind
 from shared.auth import Principal, require
 from shared.documents import Format
+from shared.documents.serials import numbered
 from shared.errors import Duplicate
 from shared.http import IDEMPOTENT, Router, answer
 from shared.service import runtime_of
@@ -75,5 +76,5 @@ async def show(request: Request, id: str, format: Format, caller: Known) -> Resp
 def _attachment(document: Document, format: Format) -> str:
     """A file name in Chinese, and one in ASCII for programs that know no other (RFC 6266, RFC 8187)."""
     ascii = re.sub(r"[^A-Za-z0-9-]", "_", f"{document.kind.value}-{document.unit}-{document.year}-{document.number:04}")
-    chinese = f"{document.kind.chinese}{serial(document.year, document.number)}"
+    chinese = f"{document.kind.chinese}{numbered(document.year, document.number)}"
     return f"attachment; filename=\"{ascii}.{format.value}\"; filename*=UTF-8''{quote(chinese, safe='')}.{format.value}"

@@ -39,24 +39,6 @@ class DocumentKind(StrEnum):
 
 
 @dataclass
-class Serial:
-    """The last number given to papers of one kind, unit and year (Asia/Shanghai); `id` says of which."""
-
-    id: str
-    last: int = 0
-
-    @classmethod
-    def id_of(cls, kind: DocumentKind, unit: str, year: int) -> str:
-        """One row of numbers."""
-        return f"{kind.value}/{unit}/{year}"
-
-    def next(self) -> int:
-        """The number that follows, from 1 on and without a gap."""
-        self.last += 1
-        return self.last
-
-
-@dataclass
 class Document:
     """A paper that was issued, word for word as it was: printed again it is the same, whatever became of the case.
 
@@ -112,11 +94,6 @@ def erased(paper: Paper, person: Person, report: str) -> Paper:
         for row in paper.rows
     )
     return replace(paper, rows=rows)
-
-
-def serial(year: int, number: int) -> str:
-    """A number as papers bear it: 〔2026〕第0001号."""
-    return f"〔{year}〕第{number:04}号"
 
 
 def turn_of(case: Case, kind: DocumentKind) -> int:

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
+from shared import writing
 from shared.errors import Invalid
 
 TEXT_LIMIT = 2_000
 ADDRESS_LIMIT = 200
 NAME_LIMIT = 50
 
-_MARKUP = re.compile(r"<[a-zA-Z/!?]")
-# Control characters but line breaks and tabs; overrides of the writing direction, which make a text read as
-# something else than what is stored; lone surrogates, which cannot be encoded at all.
-_HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _PHONE = re.compile(r"\+?[0-9][0-9 -]{4,19}")
 
 
 def plain_text(text: str, field: str, limit: int = TEXT_LIMIT, *, required: bool = False) -> str:
-    """The text in NFC, line breaks as `\\n`, without blanks around it; `limit` counts characters.
-
-    Raises Invalid: text-required, text-too-long, text-has-markup, text-has-control-characters.
-    """
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
-    if required and not text:
-        raise Invalid("text-required", field=field)
-    if len(text) > limit:
-        raise Invalid("text-too-long", field=field, limit=limit)
-    if _MARKUP.search(text):
-        raise Invalid("text-has-markup", field=field)
-    if _HIDDEN.search(text):
-        raise Invalid("text-has-control-characters", field=field)
-    return text
+    """A text of a case, as long as one may be: see `shared.writing.plain_text`, whose faults it raises."""
+    return writing.plain_text(text, field, limit, required=required)
 
 
 def phone_number(text: str, field: str) -> str:

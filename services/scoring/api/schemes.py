@@ -18,7 +18,6 @@ from services.scoring.domain.differences import differences
 from services.scoring.domain.marking import COUNT_LIMIT, Marking, Measured, RuleKind
 from services.scoring.domain.measurements import PLACE_LIMIT
 from services.scoring.domain.scheme import (
-    CODE_LIMIT,
     LIST_LIMIT,
     NAME_LIMIT,
     STANDARDS_LIMIT,
@@ -29,6 +28,7 @@ from services.scoring.domain.scheme import (
     Standard,
     Wanted,
 )
+from services.scoring.domain.writing import CODE_LIMIT
 from services.scoring.views.schemes import (
     PAGE_LIMIT,
     MeasurementPage,

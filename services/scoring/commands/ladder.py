@@ -28,8 +28,7 @@ from services.scoring.domain.ladder import (
     standing_matter,
 )
 from services.scoring.domain.ledger import period_of, standing_id
-from services.scoring.domain.measures import Measure, Names, Times, numbered, paper_of
-from services.scoring.domain.serials import Serial
+from services.scoring.domain.measures import Measure, Names, Times, paper_of
 from services.scoring.repo import MATTERS, MEASURES, ROLLS, SERIALS, STANDINGS, TALLIES
 from shared.clock import CHINA
 from shared.contracts.reports import (
@@ -44,6 +43,7 @@ from shared.contracts.reports import (
     CaseSplit,
 )
 from shared.contracts.scoring import FactKind, StandingChanged
+from shared.documents.serials import Serial, numbered
 from shared.errors import Refused
 from shared.event import Event
 from shared.store import UnitOfWork

@@ -6,10 +6,10 @@ import secrets
 
 from services.scoring.district import District
 from services.scoring.domain.lists import Content, RedBlackList, Terms, checked, paper
-from services.scoring.domain.serials import Serial
 from services.scoring.repo import AUDIT, LISTS, SERIALS
 from shared import audit
 from shared.clock import CHINA
+from shared.documents.serials import Serial
 from shared.store import UnitOfWork
 
 

@@ -9,7 +9,7 @@ from services.scoring.commands.rules import record
 from services.scoring.commands.schemes import standard_at
 from services.scoring.domain.marking import Measured
 from services.scoring.domain.measurements import Measurement, require_other_unit
-from services.scoring.domain.scheme import CODE_LIMIT
+from services.scoring.domain.writing import CODE_LIMIT
 from services.scoring.repo import MEASUREMENTS
 from shared.auth import Principal
 from shared.clock import to_milliseconds

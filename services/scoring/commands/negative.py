@@ -23,11 +23,12 @@ from services.scoring.domain.negative import (
     points_at_stake,
     require_dates,
 )
-from services.scoring.domain.writing import YEARS, day_of, plain_text
+from services.scoring.domain.writing import YEARS, day_of
 from services.scoring.repo import CURRENT, ENTRIES, NEGATIVE_EVENTS, NEGATIVE_LISTS
 from shared.contracts.scoring import FactKind, ReversalOrdered
 from shared.errors import Invalid, Refused
 from shared.store import Store, UnitOfWork
+from shared.writing import plain_text
 
 LOOK_AGAIN = timedelta(seconds=10)
 """When to look again for a row that is to be taken back and is still on its way to the ledger."""

@@ -29,11 +29,12 @@ from services.scoring.domain.responsibility import (
     row_id,
     rows_for,
 )
-from services.scoring.domain.writing import day_of, plain_text
+from services.scoring.domain.writing import day_of
 from services.scoring.repo import CHARGES, FACTS, MATRIX
 from shared.auth import Principal
 from shared.errors import Forbidden, Invalid, NotFound, Refused
 from shared.store import UnitOfWork
+from shared.writing import plain_text
 
 FILE = "matrix.json"
 """Who made the terms that came with the district's file."""

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from services.scoring.domain.drafts import Draft, DraftState, Edition, fingerprint
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.ledger import Charges
-from services.scoring.domain.rules import Rule, RuleBook, day_of
+from services.scoring.domain.rules import Rule, RuleBook
+from services.scoring.domain.writing import day_of
 from services.scoring.repo import AUDIT, CHARGES, CURRENT, FACTS, RULE_BOOKS, RULE_DRAFTS, RULE_EDITIONS
 from shared import audit
 from shared.contracts.event_model import EventModel

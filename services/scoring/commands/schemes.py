@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.ledger import next_period
 from services.scoring.domain.scheme import (
-    DUE_YEARS,
     NAME_LIMIT,
     Edition,
     Known,
@@ -20,20 +19,19 @@ from services.scoring.domain.scheme import (
     Timeline,
     Tree,
     Wanted,
-    china_day,
-    is_day,
     standard_id,
     standards_of,
     text_faults,
-    tidy,
     weight,
 )
 from services.scoring.domain.seals import SealedScheme
+from services.scoring.domain.writing import YEARS, day_of, is_day
 from services.scoring.repo import CURRENT, SCHEME_TREES, SCHEMES, STANDARDS, TIMELINES
 from shared.clock import CHINA
 from shared.contracts.scoring import FactKind, SchemePublished, SchemeRetired
 from shared.errors import Invalid, NotFound, Several
 from shared.store import UnitOfWork
+from shared.writing import tidy
 
 FILE = "scheme.json"
 """Who made the version that came with the district's file."""
@@ -93,8 +91,8 @@ async def publish(uow: UnitOfWork, known: Known, version: int, based_on: int, ef
     scheme.require_draft()
     scheme.require_revision(based_on)
     if not is_day(effective_from):
-        raise Invalid("day-unfit", field="effective_from", least=DUE_YEARS.start, limit=DUE_YEARS.stop - 1)
-    if effective_from < (today := china_day(uow.now)):
+        raise Invalid("day-unfit", field="effective_from", least=YEARS.start, limit=YEARS.stop - 1)
+    if effective_from < (today := day_of(uow.now)):
         raise Invalid("effective-from-past", field="effective_from", today=today)
     Wanted(scheme.name, scheme.source, tree).checked(known)
     await _publish(uow, await _timeline(uow), scheme, tree, effective_from, by)

@@ -7,7 +7,6 @@ word of it changes. A mistake is answered by withdrawing the list: that it was t
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +15,9 @@ from enum import StrEnum
 from services.scoring.domain.rules import Name
 from shared.contracts.scoring import ListItem, ListKind, ListPublished, ListWithdrawn
 from shared.documents.paper import Link, Paper
+from shared.documents.serials import numbered
 from shared.errors import Forbidden, Invalid, Refused
+from shared.writing import plain_text
 
 VENUE_LIMIT = 50
 BASIS_LIMIT = 64
@@ -25,8 +26,7 @@ WITHDRAWAL_LIMIT = 200
 CHINESE = {ListKind.RED: "红榜", ListKind.BLACK: "黑榜"}
 """How offices call a list."""
 
-_MARKUP = re.compile(r"<[a-zA-Z/!?]")
-_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_BREAK = re.compile(r"[\t\n\u2028\u2029]")
 _TELEPHONE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
 _ENDS = re.compile(r"[。！？!?]")
 _BASIS = re.compile(r"[0-9A-Za-z-]+")
@@ -115,7 +115,7 @@ class RedBlackList:
     @property
     def serial(self) -> str:
         """The number as the paper bears it: 〔2026〕第0001号; empty before there is one."""
-        return f"〔{self.year}〕第{self.number:04}号" if self.number is not None else ""
+        return "" if self.year is None or self.number is None else numbered(self.year, self.number)
 
     def edit(self, content: Content, based_on: int, by: str) -> None:
         """Another wording of the draft. Raises Refused (list-stale, list-state)."""
@@ -246,14 +246,8 @@ def text(written: str, field: str, limit: int) -> str:
 
     Raises Invalid: text-required, text-too-long, text-has-markup, text-has-control-characters, text-has-telephone.
     """
-    told = unicodedata.normalize("NFC", written).strip()
-    if not told:
-        raise Invalid("text-required", field=field)
-    if len(told) > limit:
-        raise Invalid("text-too-long", field=field, limit=limit)
-    if _MARKUP.search(told):
-        raise Invalid("text-has-markup", field=field)
-    if _HIDDEN.search(told):
+    told = plain_text(written, field, limit, required=True)
+    if _BREAK.search(told):
         raise Invalid("text-has-control-characters", field=field)
     if _TELEPHONE.search(told):
         raise Invalid("text-has-telephone", field=field)

@@ -117,11 +117,6 @@ class Measure:
             self.state = MeasureState.ISSUED if self.received_at is None else MeasureState.RECEIVED
 
 
-def numbered(year: int, number: int) -> str:
-    """A number as papers bear it: 〔2026〕第0001号."""
-    return f"〔{year}〕第{number:04}号"
-
-
 def paper_of(rung: Rung, number: str, names: Names, cause: Cause, basis: str, times: Times, url: str) -> Paper:
     """The paper of a rung, to the unit's leader and its liaison."""
     about = {"案件编号": cause.case, "问题类别": names.category, "考核月份": cause.period}

@@ -15,9 +15,10 @@ from enum import StrEnum
 
 from services.scoring.domain.attachments import Kind
 from services.scoring.domain.facts import Fact
-from services.scoring.domain.writing import code, day, day_of, plain_text
+from services.scoring.domain.writing import code, day, day_of
 from shared.contracts.scoring import FactKind
 from shared.errors import Invalid, Refused
+from shared.writing import plain_text
 
 NAME_LIMIT = 50
 POST_LIMIT = 50

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from services.scoring.domain.facts import Fact
-from shared.clock import CHINA
+from services.scoring.domain.writing import day_of
 from shared.contracts.inspections import Severity
 from shared.contracts.reports import Level, Stage
 from shared.contracts.scoring import ChargeMade, FactKind
@@ -184,11 +184,6 @@ class RuleBook:
     @cached_property
     def _sorted(self) -> dict[int, Mapping[FactKind, Sequence[Rule]]]:
         return {}
-
-
-def day_of(moment: datetime) -> str:
-    """The day of a moment (`YYYY-MM-DD`) in Asia/Shanghai."""
-    return f"{moment.astimezone(CHINA):%Y-%m-%d}"
 
 
 def _age(rule: Rule) -> tuple[str, int]:

@@ -7,7 +7,6 @@ units → 测评标准 with its points. A version begins as a draft; once publis
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -15,22 +14,20 @@ from decimal import Decimal
 from enum import StrEnum
 
 from services.scoring.domain.marking import Marking, marking_faults, points_faults
+from services.scoring.domain.writing import CODE_LIMIT, YEARS, is_code, is_day
 from shared.clock import CHINA
 from shared.errors import DomainError, Invalid, Refused, Several
+from shared.writing import text_faults as faults_of_text
+from shared.writing import tidy
 
 STANDARDS_LIMIT = 1_000
 """Of a version: the manual of 2018-2020 has 328."""
-CODE_LIMIT = 60
 NAME_LIMIT = 200
 TEXT_LIMIT = 1_000
 LIST_LIMIT = 50
-DUE_YEARS = range(2000, 2100)
 
-_CODE = re.compile(r"\w[\w.·-]*")
-_MARKUP = re.compile(r"<[a-zA-Z/!?]")
-# Control characters but line breaks and tabs, overrides of the writing direction, and what no table can hold:
-# lone surrogates and the two that are no characters.
-_HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+# No table can hold the two that are no characters.
+_NO_CHARACTER = re.compile(r"[\ufffe\uffff]")
 
 
 class Method(StrEnum):
@@ -306,9 +303,13 @@ def _tidied(standard: Standard) -> Standard:
     return replace(standard, text=tidy(standard.text), source=tidy(standard.source))
 
 
-def tidy(text: str) -> str:
-    """The text in NFC, line breaks as `\\n`, without blanks around it."""
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+def text_faults(field: str, text: str, limit: int, *, required: bool = False) -> Iterator[DomainError]:
+    """What keeps a text from being kept, also in a table."""
+    found = list(faults_of_text(field, text, limit, required=required))
+    yield from found
+    hidden = "text-has-control-characters"
+    if _NO_CHARACTER.search(tidy(text)) and hidden not in {fault.code for fault in found}:
+        yield Invalid(hidden, field=field)
 
 
 def faults(tree: Tree, known: Known) -> Iterator[DomainError]:
@@ -358,7 +359,7 @@ def _standard_faults(standard: Standard, where: str, known: Known) -> Iterator[D
     if standard.lead in standard.supporting:
         yield Invalid("lead-among-supporting", field=f"{where}.supporting", unit=standard.lead)
     if standard.due is not None and not is_day(standard.due):
-        yield Invalid("day-unfit", field=f"{where}.due", least=DUE_YEARS.start, limit=DUE_YEARS.stop - 1)
+        yield Invalid("day-unfit", field=f"{where}.due", least=YEARS.start, limit=YEARS.stop - 1)
 
 
 class _Codes:
@@ -368,7 +369,7 @@ class _Codes:
         self._seen: set[tuple[str, str]] = set()
 
     def faults(self, kind: str, code: str, field: str) -> Iterator[DomainError]:
-        if len(code) > CODE_LIMIT or not _CODE.fullmatch(code) or code != tidy(code):
+        if not is_code(code) or code != tidy(code):
             yield Invalid("scheme-code-malformed", field=field, limit=CODE_LIMIT)
         elif (kind, code) in self._seen:
             yield Invalid("listed-twice", field=field, given=code)
@@ -381,30 +382,3 @@ def _list_faults(field: str, told: Sequence[str]) -> Iterator[DomainError]:
     for place, each in enumerate(told):
         if each in told[:place]:
             yield Invalid("listed-twice", field=f"{field}.{place}", given=each[:CODE_LIMIT])
-
-
-def text_faults(field: str, text: str, limit: int, *, required: bool = False) -> Iterator[DomainError]:
-    """What keeps a text from being kept: nothing there, too long, markup, invisible characters."""
-    told = tidy(text)
-    if required and not told:
-        yield Invalid("text-required", field=field)
-    if len(told) > limit:
-        yield Invalid("text-too-long", field=field, limit=limit)
-    if _MARKUP.search(told):
-        yield Invalid("text-has-markup", field=field)
-    if _HIDDEN.search(told):
-        yield Invalid("text-has-control-characters", field=field)
-
-
-def is_day(text: str) -> bool:
-    """Whether it is a day of this century, written `YYYY-MM-DD`."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return False
-    return day.year in DUE_YEARS and day.isoformat() == text
-
-
-def china_day(moment: datetime) -> str:
-    """The day (`YYYY-MM-DD`) of a moment in Asia/Shanghai."""
-    return f"{moment.astimezone(CHINA):%Y-%m-%d}"

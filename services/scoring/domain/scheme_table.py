@@ -17,7 +17,6 @@ from itertools import islice
 
 from services.scoring.domain.marking import Marking, RuleKind
 from services.scoring.domain.scheme import (
-    CODE_LIMIT,
     LIST_LIMIT,
     STANDARDS_LIMIT,
     Category,
@@ -27,11 +26,11 @@ from services.scoring.domain.scheme import (
     Standard,
     Tree,
     faults,
-    is_day,
     tidied,
-    tidy,
 )
+from services.scoring.domain.writing import CODE_LIMIT, is_day
 from shared.errors import DomainError, Invalid
+from shared.writing import tidy
 
 COLUMNS_LIMIT = 50
 COMMAS_IN_NAMES = 4

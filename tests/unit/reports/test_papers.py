@@ -14,14 +14,13 @@ from services.reports.domain.papers import (
     DocumentKind,
     Heading,
     Names,
-    Serial,
     assignment_order,
     rectification_receipt,
-    serial,
     turn_of,
 )
 from shared.contracts.reports import CaseState
 from shared.documents import Paper
+from shared.documents.serials import Serial, numbered
 from shared.errors import Refused
 from tests.unit.reports.cases import CHECKER, MINUTE, MONDAY_NINE, OFFICER, RUBBISH, TIMETABLE, UNIT, in_state
 
@@ -169,8 +168,8 @@ def test_a_turn_lasts_until_the_case_comes_back() -> None:
 
 def test_numbers_follow_each_other_and_are_written_with_four_digits() -> None:
     numbers = Serial(Serial.id_of(ORDER, UNIT, 2026))
-    assert [serial(2026, numbers.next()) for _ in range(3)] == [f"〔2026〕第000{number}号" for number in (1, 2, 3)]
-    assert serial(2026, 12345) == "〔2026〕第12345号"
+    assert [numbered(2026, numbers.next()) for _ in range(3)] == [f"〔2026〕第000{number}号" for number in (1, 2, 3)]
+    assert numbered(2026, 12345) == "〔2026〕第12345号"
 
 
 def test_papers_and_numbers_are_told_apart() -> None:

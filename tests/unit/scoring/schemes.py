@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from services.scoring.domain.marking import PER_PIECE, TARGETED, Marking, RuleKind
-from services.scoring.domain.scheme import DUE_YEARS, Category, Content, Known, Method, Standard, Tree, tidy
+from services.scoring.domain.scheme import Category, Content, Known, Method, Standard, Tree
 from services.scoring.domain.scheme_table import Dictionary
+from services.scoring.domain.writing import YEARS
+from shared.writing import tidy
 
 SLOW = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -113,7 +115,7 @@ def _standards(code: str) -> st.SearchStrategy[Standard]:
             venues=st.lists(st.sampled_from(sorted(VENUES)), unique=True).map(tuple),
             lead=st.just(chosen[0]) if chosen else st.none(),
             supporting=st.just(tuple(chosen[1:])),
-            due=st.none() | st.dates(date(DUE_YEARS.start, 1, 1), date(DUE_YEARS.stop - 1, 12, 31)).map(date.isoformat),
+            due=st.none() | st.dates(date(YEARS.start, 1, 1), date(YEARS.stop - 1, 12, 31)).map(date.isoformat),
             source=st.just("") | TEXTS,
         )
     )

@@ -18,7 +18,8 @@ from services.scoring.commands.rules import adopt
 from services.scoring.domain import rules as domain
 from services.scoring.domain.drafts import Draft, DraftState, fingerprint
 from services.scoring.domain.facts import Fact
-from services.scoring.domain.rules import MATCHED, Rule, RuleBook, Table, day_of, faults
+from services.scoring.domain.rules import MATCHED, Rule, RuleBook, Table, faults
+from services.scoring.domain.writing import day_of
 from services.scoring.repo import AUDIT, CURRENT, RULE_BOOKS, RULE_EDITIONS
 from shared.audit import verify
 from shared.clock import FixedClock

@@ -138,23 +138,30 @@ class WorkCalendar:
 
     @classmethod
     def from_file(cls, path: Path = SHIPPED) -> WorkCalendar:
-        """The calendar that the office's JSON file describes; without a path, the one of this release.
+        """The calendar of a file as `from_json` takes it; without a path, the one of this release.
+
+        Raises what `from_json` raises, and OSError when the file cannot be read.
+        """
+        return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> WorkCalendar:
+        """The calendar that the office describes.
 
         `{"hours": [["09:00", "12:00"], …]?, "years": [{"year", "holidays", "make_up_days", "provisional",
         "source"}, …]}`. A year that `chinesecalendar` knows may be listed too: its days are then corrections.
-        Raises ValueError or KeyError for a file of another shape, OSError when it cannot be read.
+        Raises ValueError or KeyError for another shape.
         """
-        told = json.loads(path.read_text(encoding="utf-8"))
         overrides: dict[date, bool] = {}
-        for year in told["years"]:
+        for year in content["years"]:
             overrides.update(_listed_days(year))
         return cls(
             overrides,
-            tuple((time.fromisoformat(opens), time.fromisoformat(closes)) for opens, closes in told["hours"])
-            if "hours" in told
+            tuple((time.fromisoformat(opens), time.fromisoformat(closes)) for opens, closes in content["hours"])
+            if "hours" in content
             else SAMPLE_HOURS,
-            complete_years=[year["year"] for year in told["years"] if not year["provisional"]],
-            provisional_years=[year["year"] for year in told["years"] if year["provisional"]],
+            complete_years=[year["year"] for year in content["years"] if not year["provisional"]],
+            provisional_years=[year["year"] for year in content["years"] if year["provisional"]],
         )
 
     def is_workday(self, day: date) -> bool:

@@ -179,7 +179,7 @@ def _show_tally(console: Console, player: Player) -> None:
     tally = player.tally
     console.print(
         f"上报 reported {tally.reported}, 回复 answered {tally.answered}, 其中超期 of these late {tally.late}, "
-        f"销号 signed off {tally.closed}, 待创文办派单 in the office's queue {tally.in_queue}, "
+        f"销号 signed off {tally.closed}, 待创建办派单 in the office's queue {tally.in_queue}, "
         f"拒绝 refused {len(tally.refused)}, 最大滞后 behind by at most {tally.lag:.1f} s"
     )
     for refusal in tally.refused[:SHOWN_SKIPPED]:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, Field
 
-from services.reports.district import DistrictUnusable
 from services.reports.domain import Case, Command
 from services.reports.domain.templates import Template
 from services.reports.views.names import Names
 from shared.clock import CHINA
+from shared.district import DatedFile, DistrictUnusable, read, repeated
 
 FILE = "templates.json"
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    version: int
-    effective_from: date
+class _File(DatedFile):
     templates: list[Template]
+
+
+class _Files(BaseModel):
+    templates: _File | None = Field(alias=FILE, default=None)
 
 
 @dataclass(frozen=True)
@@ -37,15 +36,9 @@ class Templates:
     @classmethod
     def load(cls, folder: Path, categories: Collection[str]) -> Templates:
         """What the file says; `categories` are those there are. Raises DistrictUnusable with every fault by row."""
-        path = folder / FILE
-        if not path.exists():
+        file = read(folder, _Files).templates
+        if file is None:
             return cls(0, ())
-        try:
-            file = _File.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise DistrictUnusable(
-                [f"{FILE}: {'.'.join(map(str, at['loc']))}: {at['msg']}" for at in error.errors()]
-            ) from None
         if faults := list(_faults(file, categories)):
             raise DistrictUnusable(faults)
         return cls(file.version, tuple(file.templates))
@@ -56,9 +49,7 @@ class Templates:
 
 
 def _faults(file: _File, categories: Collection[str]) -> Iterator[str]:
-    for code, times in Counter(template.code for template in file.templates).items():
-        if times > 1:
-            yield f"{FILE}: {code} is listed twice"
+    yield from repeated(f"{FILE}:", file.templates)
     for template in file.templates:
         yield from (f"{FILE}: {template.code}: {fault}" for fault in template.faults())
         for category in template.categories:

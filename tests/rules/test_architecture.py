@@ -46,6 +46,7 @@ PURE = (
     "shared.workdays",
     "shared.geo",
     "shared.audit",
+    "shared.district.names",
     "shared.documents.paper",
     "shared.documents.serials",
     "shared.writing",

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.reports.district import District, DistrictUnusable
+from services.reports.district import District
+from shared.district import DistrictUnusable
 from shared.geo import Point
 from shared.workdays import Limit
 from tests.unit.reports.cases import TERMS

@@ -33,7 +33,7 @@ URL = "https://chuangwen.example/cases/20261123-7Q2MZK4TB9"
 ORDER = Paper(
     title="衡阳高新区创建全国文明城市问题交办单",
     number="〔2026〕第0001号",
-    issuer="衡阳高新区创文办",
+    issuer="衡阳高新区创建办",
     date=datetime(2026, 11, 22, 16, 30, tzinfo=UTC),
     addressee="环卫所",
     opening=("现将下列问题交由你单位办理，请于2026年11月23日15时00分前完成整改。",),
@@ -89,7 +89,7 @@ EXPECTED = [
     "签字",
     ORDER.closing[0],
     "扫码查看办理进度",
-    "衡阳高新区创文办",
+    "衡阳高新区创建办",
     "2026年11月23日",
     "注：不属于你单位职责的，请及时退回。",
 ]

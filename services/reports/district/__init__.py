@@ -6,22 +6,30 @@ row, and nothing is used until all of it is sound.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from services.reports.district.files import DistrictUnusable, read_files
-from services.reports.district.soundness import Coded, loose_ends
-from services.reports.domain.areas import Areas, Community, GridCell, Subdistrict
-from services.reports.domain.catalogue import Category, Group, Name, Unit
+from services.reports.district.files import Files
+from services.reports.domain.areas import Areas
+from services.reports.domain.catalogue import Category
 from services.reports.domain.clocks import Timetable
 from services.reports.domain.hotline import Sheet
 from services.reports.domain.reporter import ReportingTerms
 from services.reports.domain.routing import Router
+from shared.district import (
+    Community,
+    DistrictUnusable,
+    GridCell,
+    Group,
+    Name,
+    Subdistrict,
+    Unit,
+    by_code,
+    read,
+)
 from shared.geo import Grid, Point
-
-__all__ = ["Community", "District", "DistrictUnusable", "GridCell", "Subdistrict"]
 
 
 @dataclass(frozen=True)
@@ -60,21 +68,21 @@ class District:
 
         Raises DistrictUnusable: first with every fault of form, then with every name that leads nowhere.
         """
-        files = read_files(folder)
-        if problems := list(loose_ends(files)):
+        files = read(folder, Files)
+        if problems := list(files.loose_ends()):
             raise DistrictUnusable(problems)
         areas: list[Subdistrict | Community] = [*files.district.subdistricts, *files.district.communities]
         named: list[Unit | Subdistrict | Community | GridCell] = [*files.units.units, *areas, *files.grids.cells]
         return cls(
             code=files.district.code,
             name=files.district.name,
-            subdistricts=_by_code(files.district.subdistricts),
-            communities=_by_code(files.district.communities),
-            grids=_by_code(files.grids.cells),
-            unit_groups=_by_code(files.units.groups),
-            units=_by_code(files.units.units),
-            category_groups=_by_code(files.categories.groups),
-            categories=_by_code(files.categories.categories),
+            subdistricts=by_code(files.district.subdistricts),
+            communities=by_code(files.district.communities),
+            grids=by_code(files.grids.cells),
+            unit_groups=by_code(files.units.groups),
+            units=by_code(files.units.units),
+            category_groups=by_code(files.categories.groups),
+            categories=by_code(files.categories.categories),
             fallback=files.categories.fallback,
             hotline=files.hotline,
             router=Router(
@@ -85,9 +93,9 @@ class District:
             ),
             timetable=Timetable(files.calendar, files.terms),
             reporting=files.reporting,
-            grid=files.grid,
+            grid=files.outline.grid,
             grid_cells=files.grids.drawn,
-            map=files.map,
+            map=files.outline.drawing,
             alike_bits=files.photos.alike_bits,
             versions={
                 "district": files.district.version,
@@ -122,10 +130,3 @@ class District:
             path.insert(0, node)
             group = node.parent or ""
         return path
-
-
-CodedT = TypeVar("CodedT", bound=Coded)
-
-
-def _by_code(rows: Iterable[CodedT]) -> dict[str, CodedT]:
-    return {row.code: row for row in rows}

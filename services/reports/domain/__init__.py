@@ -17,11 +17,8 @@ from services.reports.domain.catalogue import (
     CatalogueHead,
     Category,
     CategoryVersion,
-    Group,
-    Name,
     Option,
     Question,
-    Unit,
 )
 from services.reports.domain.clocks import Clock, Moment, Terms, Timetable
 from services.reports.domain.facts import ExtensionRequest, Fact, Moderation, Place
@@ -30,6 +27,7 @@ from services.reports.domain.routing import ANY, Route, Router, Routing, Why
 from services.reports.domain.transitions import SYSTEM, TABLE, TRANSITIONS, Actor, Transition, transition
 from services.reports.domain.words import COMMANDS_ZH, SIDES_ZH, STAGES_ZH, STATES_ZH, Command, Side
 from services.reports.domain.writing import TEXT_LIMIT, phone_number, plain_text
+from shared.district.names import Group, Name, Unit
 
 __all__ = [
     "ANY",

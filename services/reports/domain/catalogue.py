@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from services.reports.domain.writing import plain_text
 from shared.contracts.reports import Stage
+from shared.district.names import Name
 from shared.errors import DomainError, Invalid
 from shared.workdays import Limit, LimitUnit
 
@@ -36,29 +37,8 @@ LONGEST = {LimitUnit.WORK_HOURS: 1_750, LimitUnit.WORKING_DAYS: 250}
 TIMED = frozenset(Stage) - {Stage.RECTIFY, Stage.REVIEW, Stage.OTHER}
 """Stages that may have a limit beside rectification's: a review has its own day."""
 
+NO_GUIDANCE = Name("")
 _CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-
-
-@dataclass(frozen=True)
-class Name:
-    """What users read: Chinese first, English beside."""
-
-    zh: str
-    en: str
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A responsible unit (责任单位).
-
-    `kind` is department, bureau, subdistrict, community or enterprise; `group` names the units it is ranked
-    among.
-    """
-
-    code: str
-    name: Name
-    kind: str
-    group: str
 
 
 class AnswerKind(StrEnum):
@@ -117,7 +97,7 @@ class Category:
     triage: bool = False
     photo_required: bool = False
     public: bool = True
-    guidance: Name = Name("", "")
+    guidance: Name = NO_GUIDANCE
     limits: Mapping[Stage, str] = field(default_factory=dict)
     site_check: bool = False
     indicators: tuple[str, ...] = ()
@@ -128,15 +108,6 @@ class Category:
     def limit_of(self, stage: Stage) -> str | None:
         """The limit of a stage as written; None where the stage has none."""
         return self.limit if stage is Stage.RECTIFY else self.limits.get(stage)
-
-
-@dataclass(frozen=True)
-class Group:
-    """A node above the categories, or a set of units ranked together; `parent` is None at the top."""
-
-    code: str
-    name: Name
-    parent: str | None = None
 
 
 @dataclass(frozen=True)

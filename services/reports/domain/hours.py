@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 
-from services.reports.domain.catalogue import Name
 from shared.clock import CHINA
+from shared.district.names import Name
 from shared.workdays import WorkCalendar
 
 _DAY = 24 * 60

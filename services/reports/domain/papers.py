@@ -75,7 +75,7 @@ class Names:
     @property
     def office(self) -> str:
         """The campaign office as it signs."""
-        return f"{self.district}创文办"
+        return f"{self.district}创建办"
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from enum import StrEnum
 from itertools import combinations
 
 from services.reports.domain.areas import Areas
-from services.reports.domain.catalogue import Category, Name
+from services.reports.domain.catalogue import Category
 from services.reports.domain.hours import Hours, When, closeness, collide, holds, in_words
+from shared.district.names import Name
 from shared.workdays import WorkCalendar
 
 ANY = "*"
@@ -143,7 +144,7 @@ class Router:
 
     def _verdict(self, rule: _Rule) -> Name:
         if rule.triage:
-            return Name("由创文办指定责任单位", "the campaign office decides")
+            return Name("由创建办指定责任单位", "the campaign office decides")
         if rule.unit is None:
             return Name("未指定责任单位，由属地负责", "no unit of its own, so the area is asked")
         unit = self._name(rule.unit)
@@ -172,7 +173,7 @@ _OF_AREA = (Why.GRID, Why.COMMUNITY, Why.SUBDISTRICT, Why.DISTRICT)
 _ANYTHING = Name("各类问题", "Anything")
 _ANYWHERE = Name("全区", "the whole district")
 _NOT_NOW = Name("此时不适用", "does not hold at this time")
-_NO_RULE = Name("没有适用的规则：由创文办指定责任单位", "No rule holds: the campaign office decides")
+_NO_RULE = Name("没有适用的规则：由创建办指定责任单位", "No rule holds: the campaign office decides")
 
 
 def _quoted(name: Name) -> Name:

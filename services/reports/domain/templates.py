@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from string import Formatter
 
-from services.reports.domain.catalogue import Name
 from services.reports.domain.words import Command
+from shared.district.names import Name
 
 PLACEHOLDERS = ("case", "category", "community", "address", "unit", "registered", "due", "today")
 """What a template may ask for: the case's number, names and address, when it was registered and is due, and today."""

@@ -63,7 +63,7 @@ SIDES_ZH: Mapping[Side, str] = {
     Side.REPORTER: "上报人",
     Side.UNIT: "责任单位",
     Side.CHECKER: "核查人",
-    Side.CENTRE: "创文办（值班长）",
+    Side.CENTRE: "创建办（值班长）",
     Side.LEADER: "分管领导",
     Side.SYSTEM: "系统",
 }

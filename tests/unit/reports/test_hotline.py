@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from services.reports.commands.hotline import ROWS_LIMIT, rows_of
-from services.reports.district import District, DistrictUnusable
+from services.reports.district import District
 from services.reports.domain.hotline import Column
+from shared.district import DistrictUnusable
 from shared.errors import Invalid
 from tests.platform import DISTRICT
 

@@ -51,7 +51,7 @@ def test_an_order_tells_the_unit_what_to_do_and_until_when() -> None:
         "超期扣分": "0.5分",
     }
     assert (paper.title, paper.number) == ("衡阳高新区创建全国文明城市问题交办单", "〔2026〕第0007号")
-    assert (paper.addressee, paper.issuer, paper.day) == ("环境卫生管理所", "衡阳高新区创文办", "2026年3月2日")
+    assert (paper.addressee, paper.issuer, paper.day) == ("环境卫生管理所", "衡阳高新区创建办", "2026年3月2日")
     assert "2026年3月2日15时01分前完成整改，并书面回复" in paper.opening[0]
     assert paper.link is not None
     assert paper.link.url == HEADING.url
@@ -81,7 +81,7 @@ def test_a_receipt_tells_what_was_done_and_leaves_room_to_sign() -> None:
     }
     assert all(row.room > 1 for row in paper.rows[-2:])
     assert paper.signature == "环境卫生管理所（盖章）"
-    assert (paper.addressee, paper.issuer) == ("衡阳高新区创文办", "环境卫生管理所")
+    assert (paper.addressee, paper.issuer) == ("衡阳高新区创建办", "环境卫生管理所")
     assert "〔2026〕第0003号交办单" in paper.opening[0]
     assert "第" not in rectification_receipt(case, NAMES, HEADING, None).opening[0]
 

@@ -73,7 +73,7 @@ def test_without_any_other_rule_the_area_answers_the_community_before_the_subdis
 def test_without_a_last_resort_the_office_is_asked() -> None:
     found = router(own={}).route(NOISE, PLACE, NOON)
     assert (found.unit, found.why, found.supporting) == (None, Why.NO_RULE, ())
-    assert found.reasons[-1].zh == "没有适用的规则：由创文办指定责任单位"
+    assert found.reasons[-1].zh == "没有适用的规则：由创建办指定责任单位"
 
 
 @pytest.mark.parametrize("left_to_office", [replace(NOISE, triage=True, supporting=("u2",)), OWNED])

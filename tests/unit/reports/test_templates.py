@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from services.reports.district import District, DistrictUnusable
+from services.reports.district import District
 from services.reports.domain import Catalogue, Name
 from services.reports.domain.templates import PLACEHOLDERS, STEPS, Template
 from services.reports.domain.words import Command
 from services.reports.templates import Templates, placeholders
 from services.reports.views.names import Names
+from shared.district import DistrictUnusable
 from tests.platform import DISTRICT
 from tests.unit.reports.cases import LAMP, MONDAY_NINE, TO_OFFICE, registered
 

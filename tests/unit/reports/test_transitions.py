@@ -122,7 +122,7 @@ def test_a_refusal_names_state_command_and_sides_in_both_languages() -> None:
         transition(CaseState.REPLIED, Command.VERIFY_PASSED, {UNIT}, Actor(frozenset({Side.UNIT}), UNIT))
     assert (forbidden.value.params["sides"], forbidden.value.params["sides_zh"]) == (
         "centre, checker",
-        "创文办（值班长）、核查人",
+        "创建办（值班长）、核查人",
     )
 
 

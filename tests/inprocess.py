@@ -13,9 +13,9 @@ from fastapi import FastAPI
 from deploy.local import issuer
 from deploy.local.issuer import Issuer
 from deploy.local.personal import personal_key, seal_key
+from deploy.local.stack import DISTRICT
 from shared.clock import FixedClock
 from shared.service import Runtime, Service, application, connect
-from tests.platform import DISTRICT
 
 
 @dataclass

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from deploy.local.stack import DISTRICT
 from services.reports.app import SERVICE
 from services.reports.commands.audit import CHAIN
 from services.reports.domain import Case
@@ -19,7 +20,6 @@ from shared.contracts.reports import CaseState
 from shared.store.mongo import MongoDriver
 from tests.inprocess import Inside, inside
 from tests.photo_samples import from_telephone
-from tests.platform import DISTRICT
 
 MONDAY = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
 """09:00 in Asia/Shanghai."""

@@ -23,8 +23,9 @@ from pymongo import MongoClient
 
 from deploy.local import tools
 from deploy.local.servers import Server, free_port, kafka, mongodb
+from deploy.local.stack import DISTRICT
 from tests.chaos.forks import Forked, Forks, Start
-from tests.platform import DISTRICT, Platform
+from tests.processes import Platform
 
 THE_RULE = "case-overdue"
 SESSION_SECONDS = 6.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.platform import Platform
+from tests.processes import Platform
 from tests.servers import Servers
 
 

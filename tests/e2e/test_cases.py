@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.test_loop import REPORT
-from tests.platform import Platform
+from tests.processes import Platform
 from tests.waiting import eventually
 
 UNIT, OTHER = "huanwei", "chengguan"

@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from deploy.local import tools
+from deploy.local.stack import DISTRICT
 from tests.e2e.test_loop import filed, let_days_pass
-from tests.platform import DISTRICT, Platform
+from tests.processes import Platform
 from tests.servers import Servers
 from tests.waiting import eventually
 

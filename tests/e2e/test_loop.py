@@ -13,7 +13,7 @@ import pytest
 
 from services.scoring.domain.ledger import find_flaw
 from shared.contracts.scoring import EntryPosted
-from tests.platform import Platform
+from tests.processes import Platform
 from tests.waiting import eventually
 
 REPORT = {"category": "exposed-rubbish", "longitude": 112.6, "latitude": 26.885, "text": "垃圾桶满了没人清 🗑️"}

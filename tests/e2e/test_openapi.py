@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.platform import Platform
+from tests.processes import Platform
 
 EXAMPLES = 12
 """Requests per operation; a longer search is a matter of this number."""

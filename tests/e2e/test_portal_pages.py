@@ -13,6 +13,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, Geolocation, Page, ViewportSize, async_playwright, expect
 
+from deploy.local.stack import DISTRICT
 from services.portal.app import SERVICE
 from services.portal.handlers import BOARD
 from services.portal.settings import Settings
@@ -22,7 +23,7 @@ from shared.service import connect
 from tests.e2e.test_cases import Desk
 from tests.e2e.test_loop import filed, let_days_pass
 from tests.photo_samples import from_telephone
-from tests.platform import DISTRICT, Platform
+from tests.processes import Platform
 from tests.waiting import eventually
 
 PHONE = ViewportSize(width=390, height=844)

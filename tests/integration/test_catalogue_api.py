@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
+from deploy.local.stack import DISTRICT
 from services.reports.app import SERVICE
 from services.reports.repo import AUDIT, CATEGORY_VERSIONS
 from shared import audit
 from shared.clock import FixedClock
 from shared.store import OUTBOX
 from tests.inprocess import Inside, inside
-from tests.platform import DISTRICT
 from tests.waiting import eventually
 
 MONDAY = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)

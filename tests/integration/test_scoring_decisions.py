@@ -20,7 +20,7 @@ from shared.event import Event
 from shared.store import OUTBOX, UnitOfWork
 from tests.inprocess import Inside, inside
 from tests.integration.scoring_world import refusal, told
-from tests.platform import Platform
+from tests.processes import Platform
 from tests.servers import Servers
 from tests.waiting import eventually
 

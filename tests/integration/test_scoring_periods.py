@@ -23,6 +23,7 @@ from openpyxl import load_workbook
 from pymongo import MongoClient
 
 from deploy.local import tools
+from deploy.local.stack import DISTRICT
 from services.scoring.app import SERVICE
 from services.scoring.district import District
 from services.scoring.domain.archive import Differs
@@ -34,7 +35,7 @@ from shared.event import Event
 from shared.kafka import Connection, KafkaBroker, KafkaPublisher
 from tests.inprocess import Inside, inside
 from tests.integration.scoring_world import NOVEMBER, charged, settled
-from tests.platform import DISTRICT, Platform
+from tests.processes import Platform
 from tests.unit.scoring.test_archive import verified
 from tests.waiting import eventually
 

@@ -27,7 +27,7 @@ from shared.service import Runtime
 from shared.store.mongo import CODEC, bytes_of
 from tests.inprocess import inside
 from tests.load.charges import START, UNITS, post, publish, season
-from tests.platform import Platform
+from tests.processes import Platform
 
 ENTRIES_POSTED = 2000
 Documents = MongoClient[dict[str, Any]]

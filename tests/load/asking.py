@@ -14,6 +14,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from deploy.local.stack import DISTRICT
 from services.reports.district import District
 from services.reports.domain import Catalogue
 from services.reports.repo import CASES
@@ -30,7 +31,6 @@ from shared.store.collection import Document, Filter
 from shared.store.driver import Sort
 from shared.store.mongo import CODEC, MongoDriver
 from tests.load.lives import UNTIL
-from tests.platform import DISTRICT
 
 STAFF = Principal("staff", frozenset({"dispatcher"}))
 ASKED_MS = 50.0

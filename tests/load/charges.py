@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count, islice
 
+from deploy.local.stack import DISTRICT
 from services.scoring.district import District
 from services.scoring.domain.ledger import period_of
 from services.scoring.rebuild import POSTING
@@ -17,7 +18,6 @@ from shared.event import Event
 from shared.kafka import Broker
 from shared.readmodel import catch_up
 from shared.service import Runtime
-from tests.platform import DISTRICT
 
 START = datetime(2026, 7, 1, 1, 0, tzinfo=UTC)
 SEASON = timedelta(days=120)

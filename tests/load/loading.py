@@ -10,6 +10,7 @@ from multiprocessing import get_context
 
 from pymongo import MongoClient
 
+from deploy.local.stack import DISTRICT
 from services.reports.district import District
 from services.reports.repo import CASES
 from shared.clock import FixedClock
@@ -17,7 +18,6 @@ from shared.errors import Unavailable
 from shared.store import Document, Store
 from shared.store.mongo import CODEC, MongoDriver
 from tests.load.lives import UNTIL, lives
-from tests.platform import DISTRICT
 
 CHUNK = 5_000
 BULK = 1_000

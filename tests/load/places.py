@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from deploy.local.servers import Server, answers, free_port
-from tests.platform import DISTRICT, Platform
+from deploy.local.stack import DISTRICT
+from tests.processes import Platform
 
 ORDINARY = "bench-ordinary"
 """A category with a time limit of hours: routed, and left alone."""

@@ -14,6 +14,7 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from deploy.local.stack import DISTRICT
 from services.reports.commands import handling
 from services.reports.district import District
 from services.reports.domain import Actor, Case, Command, Side
@@ -24,7 +25,6 @@ from shared.contracts.reports import CaseClosed, CaseEvent, CaseReopened, CaseSt
 from shared.errors import DomainError, Unavailable
 from shared.store import OUTBOX, OutboxRow, Store, UnitOfWork
 from shared.testing.memory_store import MemoryDriver
-from tests.platform import DISTRICT
 from tests.unit.reports.cases import CENTRE, CHECKER, DEEDS, LEADER, MONDAY_NINE, REPORTER, TO_OFFICE, registered
 
 C, S = Command, CaseState

@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deploy.local.stack import DISTRICT
 from services.scoring.app import SERVICE
 from services.scoring.commands.rules import adopt
 from services.scoring.district import District
@@ -40,7 +41,6 @@ from shared.event import Event
 from shared.store import OUTBOX, Store
 from shared.testing.memory_store import MemoryDriver
 from tests.engine import records
-from tests.platform import DISTRICT
 from tests.unit.scoring.ledgers import UNIT, Books, charge, freezing
 
 STAGES = {each.group: each for each in SERVICE.subscriptions}

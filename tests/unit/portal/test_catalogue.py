@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from deploy.local.stack import DISTRICT
 from services.portal.catalogue import Catalogue, LiveCatalogue
 from shared.errors import Unavailable
-from tests.platform import DISTRICT
 from tests.unit.portal.categories import asked, told
 
 FIRST = Catalogue.load(DISTRICT)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.stack import DISTRICT
 from services.portal.district import MAP_WIDTH, MARGIN, District, Map
 from shared.geo import Grid
-from tests.platform import DISTRICT
 
 CRESCENT = [[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0], [0.0, 9.0], [9.0, 9.0], [9.0, 1.0], [0.0, 1.0]]
 

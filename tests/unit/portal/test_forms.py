@@ -9,12 +9,12 @@ from io import BytesIO
 import pytest
 from starlette.datastructures import FormData, Headers, UploadFile
 
+from deploy.local.stack import DISTRICT
 from services.portal.catalogue import Catalogue
 from services.portal.district import District
 from services.portal.forms import PHOTO_BYTES, Report, at_fields, photos_of
 from services.portal.reporting import Fault
 from shared.contracts.reports import Kind
-from tests.platform import DISTRICT
 from tests.unit.portal.categories import asked, told
 
 KEY = "0123456789abcdef0123456789abcdef"

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from deploy.local.stack import DISTRICT
 from services.portal.district import District, Name, Rung
 from services.portal.domain import CaseView, months_until, ranked
 from services.portal.handlers import feed
@@ -20,7 +21,6 @@ from shared.contracts.scoring import ListKind, MeasureState
 from shared.readmodel import Generation
 from shared.store import Store
 from shared.testing.memory_store import MemoryDriver
-from tests.platform import DISTRICT
 from tests.unit.portal.events import NOON, case_event, list_event, measure_event, standing_event
 
 FIRST = Generation(1)

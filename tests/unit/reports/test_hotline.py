@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from deploy.local.stack import DISTRICT
 from services.reports.commands.hotline import ROWS_LIMIT, rows_of
 from services.reports.district import District
 from services.reports.domain.hotline import Column
 from shared.district import DistrictUnusable
 from shared.errors import Invalid
-from tests.platform import DISTRICT
 
 HENGYANG = District.load(DISTRICT)
 SHEET = HENGYANG.hotline

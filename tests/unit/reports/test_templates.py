@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.stack import DISTRICT
 from services.reports.district import District
 from services.reports.domain import Catalogue, Name
 from services.reports.domain.templates import PLACEHOLDERS, STEPS, Template
@@ -14,7 +15,6 @@ from services.reports.domain.words import Command
 from services.reports.templates import Templates, placeholders
 from services.reports.views.names import Names
 from shared.district import DistrictUnusable
-from tests.platform import DISTRICT
 from tests.unit.reports.cases import LAMP, MONDAY_NINE, TO_OFFICE, registered
 
 SAMPLE = District.load(DISTRICT)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from deploy.local.stack import DISTRICT
 from services.scoring.app import SERVICE
 from services.scoring.commands.rules import adopt, record
 from services.scoring.district import District
@@ -20,7 +21,6 @@ from shared.contracts.scoring import FactKind
 from shared.store import OUTBOX, Store
 from shared.testing.memory_store import MemoryDriver
 from tests.engine import records
-from tests.platform import DISTRICT
 
 SAMPLE = District.load(DISTRICT)
 TERMS = SAMPLE.appeals

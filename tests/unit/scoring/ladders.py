@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from deploy.local.stack import DISTRICT
 from services.scoring.api.context import Own
 from services.scoring.app import SERVICE
 from services.scoring.commands.ladder import climb
@@ -37,7 +38,6 @@ from shared.event import Event
 from shared.kafka import Partition, Record
 from shared.store import Store
 from shared.testing.memory_store import MemoryDriver
-from tests.platform import DISTRICT
 
 SAMPLE = District.load(DISTRICT)
 MONDAY = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from deploy.local.stack import DISTRICT
 from services.scoring.app import SERVICE
 from services.scoring.commands.periods import freeze, propose, publish
 from services.scoring.commands.rules import adopt, tell_ledger
@@ -21,7 +22,6 @@ from shared.contracts.scoring import ChargeMade, FactKind, PeriodFrozen, Reversa
 from shared.event import Event
 from shared.store import Store, UnitOfWork
 from shared.testing.memory_store import MemoryDriver
-from tests.platform import DISTRICT
 
 GROUPS = {"huaxing": "subdistricts", "jinshan": "communities", "yinguang": "communities"}
 SIGNER = Signer.of(new_key())

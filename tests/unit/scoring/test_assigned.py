@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from deploy.local.stack import DISTRICT
 from services.scoring.app import SERVICE
 from services.scoring.commands.responsibility import adopt
 from services.scoring.commands.rules import adopt as adopt_rules
@@ -19,7 +20,6 @@ from shared.contracts.reports import Place
 from shared.event import Event
 from shared.store import OUTBOX, Store
 from shared.testing.memory_store import MemoryDriver
-from tests.platform import DISTRICT
 
 NOON = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)
 HENGYANG = District.load(DISTRICT)

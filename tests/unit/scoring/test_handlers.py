@@ -10,6 +10,7 @@ from itertools import product
 
 import pytest
 
+from deploy.local.stack import DISTRICT
 from services.scoring.app import SERVICE
 from services.scoring.commands.rules import adopt
 from services.scoring.district import District
@@ -23,7 +24,6 @@ from shared.contracts.scoring import ChargeMade, EntryPosted, FactKind, Standing
 from shared.event import Event
 from shared.store import Store
 from shared.testing.memory_store import MemoryDriver
-from tests.platform import DISTRICT
 
 SAMPLE = District.load(DISTRICT).rule_book
 SAMPLE_COSTS = {

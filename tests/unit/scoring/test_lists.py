@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from deploy.local.stack import DISTRICT
 from services.scoring.district import District
 from services.scoring.domain.lists import Content, Item, ListState, RedBlackList, checked, paper, sentence
 from shared.contracts.scoring import ListKind
 from shared.documents import to_docx, to_pdf
 from shared.errors import DomainError, Forbidden, Invalid, Refused
-from tests.platform import DISTRICT
 
 HENGYANG = District.load(DISTRICT)
 TERMS = HENGYANG.lists

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.local.stack import DISTRICT
 from services.scoring.district import District
 from services.scoring.domain.negative import (
     Alarm,
@@ -32,7 +33,6 @@ from services.scoring.domain.negative import (
     warnings_of,
 )
 from shared.errors import DomainError, Forbidden, Refused
-from tests.platform import DISTRICT
 
 HENGYANG = District.load(DISTRICT)
 SAMPLE = HENGYANG.negative_list

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.local.stack import DISTRICT
 from services.scoring.district import District
 from services.scoring.domain.attachments import Kind
 from services.scoring.domain.facts import Fact
@@ -33,7 +34,6 @@ from services.scoring.domain.responsibility import (
 from services.scoring.domain.writing import day_of
 from shared.contracts.scoring import FactKind
 from shared.errors import DomainError, Invalid, Refused
-from tests.platform import DISTRICT
 
 NOW = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)
 TODAY = "2026-11-25"

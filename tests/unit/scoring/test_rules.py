@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from deploy.local.stack import DISTRICT
 from services.scoring.district import District
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.rules import MATCHED, Rule, RuleBook, Table, checked, faults
 from shared.contracts.scoring import FactKind
 from shared.errors import Invalid
-from tests.platform import DISTRICT
 
 SAMPLE = District.load(DISTRICT).rule_book
 NOON = datetime(2026, 11, 3, 4, 0, tzinfo=UTC)

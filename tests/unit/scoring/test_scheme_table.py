@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
+from deploy.local.stack import DISTRICT
 from services.scoring import workbook
 from services.scoring.district import District
 from services.scoring.domain.marking import Marking, RuleKind
 from services.scoring.domain.scheme import STANDARDS_LIMIT, Method, Tree
 from services.scoring.domain.scheme_table import Column, headings
 from shared.errors import DomainError, Invalid, Several
-from tests.platform import DISTRICT
 from tests.unit.scoring.schemes import SLOW, TEXTS, WORDS, a_standard, a_tree, trees
 
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.local.stack import DISTRICT
 from services.scoring.district import District
 from services.scoring.domain.ranking import ranked
 from services.scoring.domain.standings import Composite, Formula, Span, counting, ranks
-from tests.platform import DISTRICT
 
 FORMULA = District.load(DISTRICT).formula
 FEBRUARY_2019 = {

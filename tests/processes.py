@@ -6,12 +6,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy.local import issuer, tools
+from deploy.local import issuer
 from deploy.local.issuer import Issuer
 from deploy.local.personal import personal_key, seal_key
 from deploy.local.servers import Server, answers, free_port
-
-DISTRICT = tools.ROOT / "deploy/sample/hengyang"
+from deploy.local.stack import DISTRICT
 
 
 class Platform:
@@ -50,7 +49,7 @@ class Platform:
         name = f"{service}-{role}-{len(self.processes)}"
         process = Server(
             name,
-            lambda: [sys.executable, "-m", f"services.{service}", role],
+            lambda: [*self.program(service), role],
             address=f"http://127.0.0.1:{port}",
             folder=self.folder / name,
             is_ready=lambda: answers(f"http://127.0.0.1:{port}/readyz"),
@@ -58,6 +57,10 @@ class Platform:
         )
         self.processes.append(process)
         return process
+
+    def program(self, service: str) -> list[str]:
+        """The command that runs a service, without its role."""
+        return [sys.executable, "-m", f"services.{service}"]
 
     def url(self, service: str) -> str:
         """Base address of a service."""

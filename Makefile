@@ -46,11 +46,12 @@ demo: up ## replay sample days of a district at high speed against the running s
 # ---- checks ----
 
 .PHONY: lint format test chaos bench scale
-lint: $(READY) ## style, types, import rules
+lint: $(READY) ## style, types, import rules, dependencies
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/deptry .
 
 format: $(READY) ## put the code into its form
 	@$(BIN)/ruff check --fix .
@@ -69,6 +70,17 @@ bench: $(READY) ## how fast this machine is
 
 scale: $(READY) ## whether lists, queues and exports stay fast with a million cases; WORKERS=1: one, two and four workers
 	@$(RUN) tests.load.scale $(if $(WORKERS),--workers)
+
+# ---- dependencies: named in pyproject.toml, explained in docs/dependencies.md, locked with hashes for every platform ----
+
+# The locks name no address, whatever index or folder this machine fetches from.
+COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS $(BIN)/uv pip compile pyproject.toml --quiet --universal \
+	--python-version 3.11 --generate-hashes --no-header --no-emit-index-url $(if $(UPGRADE),--upgrade)
+
+.PHONY: lock
+lock: $(READY) ## renew both locks after a change of pyproject.toml; UPGRADE=1: everything to its newest version
+	@$(COMPILE) --output-file requirements.lock
+	@$(COMPILE) --group dev --output-file requirements-dev.lock
 
 # ---- the virtual environment, exactly as locked ----
 

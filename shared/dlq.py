@@ -156,7 +156,7 @@ async def subscriptions(service: Service, store: Store) -> list[Subscription]:
     return found
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit code."""
     options = _parser().parse_args(arguments)
     try:
@@ -315,4 +315,4 @@ def _say(text: str, stream: Any = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

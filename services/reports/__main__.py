@@ -3,4 +3,11 @@
 from services.reports.app import SERVICE
 from shared.service import main
 
-main(SERVICE)
+
+def run() -> None:
+    """The command line of the service."""
+    main(SERVICE)
+
+
+if __name__ == "__main__":
+    run()

@@ -3,7 +3,8 @@
 import sys
 
 
-def _run() -> None:
+def run() -> None:
+    """The command line of the service."""
     # Verifying must be possible where there is no server, nor anything that knows one.
     match sys.argv[1:2]:
         case ["verify"]:
@@ -25,4 +26,5 @@ def _run() -> None:
             main(SERVICE)
 
 
-_run()
+if __name__ == "__main__":
+    run()

@@ -44,7 +44,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     lent = next(environment.glob("lib/python*/site-packages")) / "lent.pth"
     lent.write_text(sysconfig.get_path("purelib"))
-    install = ["--python", environment / "bin/python", "install", "--no-deps", "--no-build-isolation", source]
+    install = ["--python", f"{environment}/bin/python", "install", "--no-deps", "--no-build-isolation", str(source)]
     subprocess.run([*PIP, *install], check=True, cwd=folder)
     return environment / "bin"
 

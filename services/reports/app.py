@@ -25,6 +25,7 @@ from services.reports.settings import Settings
 from shared.consumer import Subscription
 from shared.contracts.inspections import FindingRecorded
 from shared.deadlines import Deadline
+from shared.serials import SERIALS
 from shared.service import Service
 
 SERVICE = Service(
@@ -36,7 +37,7 @@ SERVICE = Service(
         CATEGORY_VERSIONS,
         AUDIT,
         documents.DOCUMENTS,
-        documents.SERIALS,
+        SERIALS,
         ORIGINS,
         photos.PHOTOS,
         FOLLOWERS,

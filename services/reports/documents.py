@@ -26,8 +26,9 @@ from services.reports.views import STAFF
 from shared.auth import Principal
 from shared.clock import CHINA
 from shared.documents import Paper, Press
-from shared.documents.serials import Serial, numbered
+from shared.documents.paper import numbered
 from shared.errors import Forbidden, NotFound, Unavailable
+from shared.serials import SERIALS, Serial, next_number
 from shared.store import Collection, Index, Store, UnitOfWork
 from shared.store.collection import Filter
 
@@ -40,7 +41,6 @@ DOCUMENTS = Collection(
     ],
 )
 """Papers quote what was written into the case: what is erased there must be erased here."""
-SERIALS = Collection("serials", Serial)
 MOST_SHOWN = 200
 """Papers of one case that are listed; each takes a dispatch, a reply or a rework."""
 PATIENCE = 10.0
@@ -105,12 +105,11 @@ async def issue(
     _require_issuer(case, kind, caller)
     unit, turn, year = case.unit or "", turn_of(case, kind), uow.now.astimezone(CHINA).year
     # Read, and so written, before the document: whoever loses a race hears Conflict there, and decides again.
-    given = await uow.find(SERIALS, Serial.id_of(kind, unit, year))
+    await uow.find(SERIALS, Serial.id_of(kind, unit, year))
     issued = await uow.find(DOCUMENTS, Document.id_of(kind, id, unit, turn))
     if issued is not None:
         return issued
-    serials = given or Serial(Serial.id_of(kind, unit, year))
-    number = serials.next()
+    number = await next_number(uow, kind, unit, year)
     heading = Heading(numbered(year, number), uow.now, desk.url_of(id))
     document = Document(
         id=Document.id_of(kind, id, unit, turn),
@@ -124,7 +123,6 @@ async def issue(
         issued_by=by_unit,
         paper=await _paper(uow, district, case, kind, heading),
     )
-    uow.save(SERIALS, serials) if given else uow.insert(SERIALS, serials)
     uow.insert(DOCUMENTS, document)
     return document
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.scoring.api import ROUTERS, prepare
-from services.scoring.commands.attachments import expire
 from services.scoring.commands.ladder import CALLING, ENDING, climb, hear_case, hear_standing, load_heard
 from services.scoring.commands.negative import look_for_rows
 from services.scoring.commands.schemes import give_way
 from services.scoring.handlers import load_facts, load_ledgers, on_charge, on_fact, on_freeze, on_reversal
 from services.scoring.repo import (
     APPEALS,
-    ATTACHMENTS,
-    AUDIT,
     CALENDARS,
     CHARGES,
     CONTESTS,
@@ -38,7 +35,6 @@ from services.scoring.repo import (
     SCHEME_TREES,
     SCHEMES,
     SEALS,
-    SERIALS,
     STANDARDS,
     STANDINGS,
     TALLIES,
@@ -46,16 +42,26 @@ from services.scoring.repo import (
     TIMELINES,
 )
 from services.scoring.settings import Settings
+from shared.attachments import ATTACHMENTS, Attachments
+from shared.audit.log import AUDIT
 from shared.consumer import Subscription
 from shared.contracts import EventModel
 from shared.contracts.inspections import FindingRecorded
 from shared.contracts.reports import CaseOverdue, CaseReopened, CaseReturned, CaseReworkOrdered
 from shared.contracts.scoring import ChargeMade, PeriodFrozen, ReversalOrdered, StandingChanged
 from shared.deadlines import Deadline
+from shared.serials import SERIALS
 from shared.service import Service
+from shared.store import UnitOfWork
 
 _FACTS = (CaseOverdue, CaseReopened, CaseReturned, CaseReworkOrdered, FindingRecorded)
 _LADDER_FACTS: tuple[type[EventModel], ...] = (*CALLING, *ENDING)
+
+
+async def _expire(uow: UnitOfWork, id: str) -> None:
+    attachments: Attachments = uow.own.attachments
+    await attachments.expire(uow, id)
+
 
 SERVICE = Service(
     name="scoring",
@@ -119,7 +125,7 @@ SERVICE = Service(
         Deadline(MATTERS, climb),
         Deadline(SCHEMES, give_way),
         Deadline(NEGATIVE_EVENTS, look_for_rows),
-        Deadline(ATTACHMENTS, expire),
+        Deadline(ATTACHMENTS, _expire),
     ],
     settings=Settings,
     messages=[Path(__file__).with_name("messages.json")],

@@ -14,10 +14,11 @@ from services.scoring.commands.responsibility import assigned, load_assigned
 from services.scoring.commands.rules import record
 from services.scoring.commands.schemes import load_standards, located
 from services.scoring.domain.facts import Fact, facts_of
-from services.scoring.domain.ledger import Entry, Ledger, Reversal, Standing, entry_id, period_of, standing_id
+from services.scoring.domain.ledger import Entry, Ledger, Reversal, Standing, entry_id, standing_id
 from services.scoring.repo import CURRENT, ENTRIES, FACTS, LEDGERS, REVERSALS, RULE_BOOKS, STANDINGS
 from shared.contracts.scoring import ChargeMade, EntryPosted, PeriodFrozen, ReversalOrdered
 from shared.event import Event
+from shared.months import month_of
 from shared.store import UnitOfWork
 
 
@@ -44,7 +45,7 @@ async def on_charge(uow: UnitOfWork, event: Event) -> None:
     """Post the charge to the unit's ledger and standing. All times are the event's, so a rebuild gives the same."""
     charge = cast(ChargeMade, event.data)
     ledger = await _ledger(uow, charge.unit)
-    origin = await _standing(uow, charge.unit, period_of(charge.happened_at))
+    origin = await _standing(uow, charge.unit, month_of(charge.happened_at))
     await _post(uow, ledger, ledger.post(charge, origin, event.time), origin)
 
 
@@ -78,7 +79,7 @@ async def on_freeze(uow: UnitOfWork, event: Event) -> None:
 async def load_ledgers(uow: UnitOfWork, events: Sequence[Event]) -> None:
     """What the handlers of charges will ask for."""
     charges = [event.data for event in events if isinstance(event.data, ChargeMade)]
-    standings = {standing_id(charge.unit, period_of(charge.happened_at)) for charge in charges}
+    standings = {standing_id(charge.unit, month_of(charge.happened_at)) for charge in charges}
     await asyncio.gather(uow.load(LEDGERS, {charge.unit for charge in charges}), uow.load(STANDINGS, standings))
 
 

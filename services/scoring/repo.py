@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from services.scoring.domain.appeals import Appeal, Contest
-from services.scoring.domain.attachments import Attachment
 from services.scoring.domain.drafts import Draft, Edition
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.ladder import Matter, Roll, Tally
@@ -18,9 +17,7 @@ from services.scoring.domain.results import Result
 from services.scoring.domain.rules import RuleBook
 from services.scoring.domain.scheme import Scheme, SchemeTree, StandardInForce, Timeline
 from services.scoring.domain.seals import Calendar, Period, Seal, Text
-from shared.audit import AuditRow
 from shared.contracts.scoring import FactKind
-from shared.documents.serials import Serial
 from shared.store import Collection, Index
 
 CURRENT = "current"
@@ -108,15 +105,6 @@ APPEALS = Collection(
         Index((("period", 1), ("rule", 1), ("state", 1))),
     ],
 )
-AUDIT = Collection(
-    "audit",
-    AuditRow,
-    [Index((("chain", 1), ("number", 1)), unique=True), Index((("subject", 1), ("number", -1)))],
-)
-"""What somebody has to answer for, each chain by itself: `list:<id>` for what was done to a list, `rules` for the
-editions of the rule book, `matrix:<row>` for changes of the matrix, `fact:<id>` for what the office laid to a unit,
-`negative:<id>` for what was decided on an event of the negative list.
-"""
 MATTERS = Collection("matters", Matter, [Index((("deadline_at", 1),))])
 NEWEST_MEASURES = (("issued_at", -1), ("_id", -1))
 MEASURES = Collection(
@@ -129,8 +117,6 @@ MEASURES = Collection(
         Index((("matter", 1), ("rung", 1)), unique=True),
     ],
 )
-SERIALS = Collection("serials", Serial)
-"""The numbers of papers: of red and black lists by kind, of measures by rung, each by year."""
 ROLLS = Collection("case-rolls", Roll)
 TALLIES = Collection("tallies", Tally)
 MATRIX = Collection("matrix", Row)
@@ -138,4 +124,3 @@ NEGATIVE_LISTS = Collection("negative-lists", NegativeList)
 NEGATIVE_EVENTS = Collection(
     "negative-events", NegativeEvent, [Index((("state", 1), ("_id", -1))), Index((("deadline_at", 1),))]
 )
-ATTACHMENTS = Collection("attachments", Attachment, [Index((("deadline_at", 1),))])

@@ -92,3 +92,8 @@ def plain(text: str) -> str:
     """The text in NFC with `\\n` for line ends, and `□` for what no file can hold."""
     text = _LINE_ENDS.sub("\n", text).replace("\t", " ")
     return _UNPRINTABLE.sub(MISSING, unicodedata.normalize("NFC", text))
+
+
+def numbered(year: int, number: int) -> str:
+    """A number as papers bear it: 〔2026〕第0001号."""
+    return f"〔{year}〕第{number:04}号"

@@ -15,10 +15,10 @@ import pytest
 from docx import Document as WordFile
 
 from services.reports.app import SERVICE
-from services.reports.documents import DOCUMENTS, SERIALS
+from services.reports.documents import DOCUMENTS
 from services.reports.domain.papers import DocumentKind
 from shared.clock import FixedClock
-from shared.documents.serials import Serial
+from shared.serials import SERIALS, Serial
 from tests.inprocess import Inside, inside
 from tests.pdf_reader import Pdf
 

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from services.scoring.app import SERVICE
-from services.scoring.repo import AUDIT
 from shared.audit import verify
+from shared.audit.log import AUDIT
 from shared.clock import FixedClock
 from shared.store import OUTBOX
 from tests.inprocess import Inside, inside

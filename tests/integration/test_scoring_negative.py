@@ -14,8 +14,9 @@ import pytest
 from services.scoring.app import SERVICE
 from services.scoring.commands.negative import LOOK_AGAIN, adopt, look_for_rows
 from services.scoring.domain.negative import CityStatus, NegativeList, Situation
-from services.scoring.repo import AUDIT, CURRENT, NEGATIVE_EVENTS
+from services.scoring.repo import CURRENT, NEGATIVE_EVENTS
 from shared import audit
+from shared.audit.log import AUDIT
 from shared.clock import FixedClock
 from shared.contracts.scoring import ReversalOrdered
 from shared.deadlines import Deadline, Timekeeper

@@ -15,9 +15,9 @@ from pymongo import MongoClient
 from services.scoring.app import SERVICE
 from services.scoring.commands.rules import record
 from services.scoring.domain.facts import Fact
-from services.scoring.repo import AUDIT
 from services.scoring.views.what_if import IN_ORDER
 from shared.audit import verify
+from shared.audit.log import AUDIT
 from shared.clock import FixedClock
 from shared.contracts.scoring import FactKind
 from shared.store import IDEMPOTENCY, OUTBOX

@@ -10,12 +10,12 @@ from itertools import count, islice
 
 from deploy.local.stack import DISTRICT
 from services.scoring.district import District
-from services.scoring.domain.ledger import period_of
 from services.scoring.rebuild import POSTING
 from shared.consumer import Worker
 from shared.contracts.scoring import ChargeMade, FactKind, PeriodFrozen, ReversalOrdered
 from shared.event import Event
 from shared.kafka import Broker
+from shared.months import month_of
 from shared.readmodel import catch_up
 from shared.service import Runtime
 
@@ -34,10 +34,10 @@ def season(entries: int, seed: int = 1) -> Iterator[Event]:
     chance, numbers = random.Random(seed), count(1)
     standing: dict[str, list[int]] = {unit: [] for unit in UNITS}
     rows = dict.fromkeys(UNITS, 0)
-    frozen = period_of(START - SEASON)
+    frozen = month_of(START - SEASON)
     for number in range(entries):
         now = START + SEASON * number / entries
-        if period_of(now - FROZEN_AFTER) > period_of(START) and (last := _month_before(now - FROZEN_AFTER)) > frozen:
+        if month_of(now - FROZEN_AFTER) > month_of(START) and (last := _month_before(now - FROZEN_AFTER)) > frozen:
             frozen = last
             for unit in UNITS:
                 told = PeriodFrozen(unit=unit, period=last, frozen_at=now)
@@ -90,4 +90,4 @@ async def post(runtime: Runtime) -> None:
 
 def _month_before(moment: datetime) -> str:
     first = moment.replace(day=1)
-    return period_of(first - timedelta(days=2))
+    return month_of(first - timedelta(days=2))

@@ -25,13 +25,14 @@ from pymongo.database import Database
 
 from deploy.local import tools
 from services.scoring.app import SERVICE
-from services.scoring.domain.ledger import Ledger, Standing, period_of
+from services.scoring.domain.ledger import Ledger, Standing
 from services.scoring.rebuild import POSTING, verify_rebuild
 from services.scoring.repo import ENTRIES, LEDGERS, STANDINGS
 from shared.clock import FixedClock
 from shared.consumer import Inbox
 from shared.event import Event
 from shared.kafka import Connection, KafkaBroker
+from shared.months import month_of
 from shared.store import Document
 from shared.store.mongo import CODEC
 from tests.engine import records
@@ -131,7 +132,7 @@ class Long:
             for number in range(first, min(first + BULK, self.length)):
                 at = START + MONTHS * (number / self.length)
                 made = charge(self.chance, f"20260701-{number:010d}", UNIT, at)
-                period = period_of(made.happened_at)
+                period = month_of(made.happened_at)
                 standing = standings.setdefault(period, Standing.of(UNIT, period))
                 entry = ledger.post(made, standing, made.happened_at)
                 standing.count(entry)
@@ -175,7 +176,7 @@ PAGES: Mapping[str, tuple[Ask, float]] = {
         ASKED_MS,
     ),
     "the ranking of a month": (
-        lambda ledger: ledger.get(f"/standings?period={period_of(START + MONTHS * ledger.chance.random())}"),
+        lambda ledger: ledger.get(f"/standings?period={month_of(START + MONTHS * ledger.chance.random())}"),
         ASKED_MS,
     ),
 }

@@ -22,12 +22,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from services.scoring.commands import appeals, proposals
 from services.scoring.domain.appeals import AppealState
 from services.scoring.domain.decisions import Person
-from services.scoring.domain.ledger import Entry, entry_id, find_flaw, period_of, recompute
+from services.scoring.domain.ledger import Entry, entry_id, find_flaw, recompute
 from services.scoring.domain.proposals import ByHand, ProposalState
 from services.scoring.repo import APPEALS, CONTESTS, PROPOSALS
 from shared.consumer import PARKED
 from shared.contracts.scoring import FactKind
 from shared.errors import Forbidden, Refused
+from shared.months import month_of
 from shared.store import UnitOfWork
 from tests.unit.scoring.decisions import TERMS, UNIT, World
 
@@ -84,7 +85,7 @@ class Decisions(RuleBasedStateMachine):
         self.facts += 1
         id = f"f{self.facts}"
         self.run(self.world.happen(id, kind, at, settle=False))
-        self.costs[id] = (period_of(at), Decimal("0.5"), False)
+        self.costs[id] = (month_of(at), Decimal("0.5"), False)
 
     @rule(
         at=DAYS,
@@ -125,7 +126,7 @@ class Decisions(RuleBasedStateMachine):
         if how == "approve" and found.entry is not None:
             earns = found.entry.kind is FactKind.BONUS
             points = -found.entry.points if earns else found.entry.points
-            self.costs[found.basis] = (period_of(found.entry.happened_at), points, earns)
+            self.costs[found.basis] = (month_of(found.entry.happened_at), points, earns)
         if how == "approve" and found.number is not None:
             appeal = self.run(self.world.store.get(APPEALS, entry_id(UNIT, found.number)))
             assert appeal is None or appeal.state is not AppealState.SUBMITTED

@@ -20,7 +20,7 @@ from services.scoring.repo import MATTERS
 from shared.consumer import PARKED
 from shared.contracts.reports import CaseDispatched, CaseReturned, Level
 from shared.contracts.scoring import MeasureState
-from shared.documents.serials import numbered
+from shared.documents.paper import numbered
 from shared.errors import Invalid, Refused, Unavailable
 from shared.event import Event
 from shared.testing.memory_store import MemoryDriver

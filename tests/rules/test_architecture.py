@@ -47,8 +47,10 @@ PURE = (
     "shared.geo",
     "shared.audit",
     "shared.district.names",
+    "shared.attachments.kinds",
+    "shared.months",
+    "shared.ranking",
     "shared.documents.paper",
-    "shared.documents.serials",
     "shared.writing",
 )
 

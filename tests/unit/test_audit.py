@@ -16,6 +16,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from shared.audit import GENESIS, AuditRow, Flaw, FlawKind, append, chain_hash, verify
+from shared.audit.log import AUDIT, write_down
+from shared.clock import FixedClock
+from shared.errors import Refused
+from shared.store import Store, UnitOfWork
+from shared.testing.memory_store import MemoryDriver
+from tests.engine import NOON
 
 START = datetime(2026, 11, 23, 1, 2, 3, 456789, tzinfo=UTC)
 
@@ -223,3 +229,26 @@ def test_whatever_is_done_to_a_chain_is_found_where_it_was_done(
         untouched = list(takewhile(lambda pair: pair[0] == pair[1], zip(rows, changed, strict=False)))
         assert flaw is not None
         assert flaw.number == len(untouched) + 1
+
+
+async def test_a_row_is_there_with_what_it_tells_of_or_not_at_all() -> None:
+    clock = FixedClock(NOON)
+    store = Store(MemoryDriver(clock), clock)
+
+    async def twice(uow: UnitOfWork) -> None:
+        for number in (1, 2):
+            await write_down(uow, "order:1", number, by="li", action="change", subject="1", reason="moved")
+
+    async def refused(uow: UnitOfWork) -> None:
+        await write_down(uow, "order:1", 3, by="li", action="change", subject="1")
+        raise Refused("no")
+
+    await store.run(twice)
+    with pytest.raises(Refused):
+        await store.run(refused)
+    rows = await store.find(AUDIT, {"chain": "order:1"}, [("number", 1)])
+    assert [(row.id, row.who, row.reason) for row in rows] == [
+        ("order:1:1", "li", "moved"),
+        ("order:1:2", "li", "moved"),
+    ]
+    assert verify(rows, rows[-1].hash) is None

@@ -16,7 +16,7 @@ from services.reports.domain import Side
 from services.reports.domain.papers import Document, DocumentKind
 from shared.auth import Principal, require
 from shared.documents import Format
-from shared.documents.serials import numbered
+from shared.documents.paper import numbered
 from shared.errors import Duplicate
 from shared.http import IDEMPOTENT, Router, answer
 from shared.service import runtime_of

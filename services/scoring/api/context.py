@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from services.scoring.commands import negative, responsibility
-from services.scoring.commands.attachments import Shelf
 from services.scoring.commands.rules import adopt
 from services.scoring.commands.schemes import adopt_edition
 from services.scoring.district import District
@@ -18,6 +17,7 @@ from services.scoring.settings import Settings
 from services.scoring.signing import Signer
 from services.scoring.views.what_if import Trials
 from shared import telemetry
+from shared.attachments import Attachments
 from shared.auth import Principal, anyone, require
 from shared.documents import Press
 from shared.errors import Duplicate
@@ -60,7 +60,7 @@ class Own:
         self.portal_url = portal_url.rstrip("/")
         self.press = Press()
         self.store = store
-        self.shelf = Shelf(store)
+        self.attachments = Attachments(store)
         self.trials = Trials()
         # Anybody may take the ledgers along, so that a few slow readers must not keep the others from it.
         self.exports = Slots(8)

@@ -23,7 +23,7 @@ from services.scoring.domain.lists import (
     ListState,
     RedBlackList,
 )
-from services.scoring.repo import AUDIT, LISTS
+from services.scoring.repo import LISTS
 from services.scoring.views.lists import (
     PAGE_LIMIT,
     ListInHand,
@@ -35,6 +35,7 @@ from services.scoring.views.lists import (
     public,
     published,
 )
+from shared.audit.log import AUDIT
 from shared.auth import Principal
 from shared.contracts.scoring import ListKind
 from shared.documents import Format

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.scoring.api.context import STAFF, Insider, Keeper, Office, Watcher, own_of
 from services.scoring.commands import responsibility as commands
-from services.scoring.domain.attachments import MOST_BYTES, Kind
 from services.scoring.domain.responsibility import (
     MEMBERS_LIMIT,
     NAME_LIMIT,
@@ -41,6 +40,7 @@ from services.scoring.views.responsibility import (
     view,
 )
 from shared import telemetry
+from shared.attachments import MOST_BYTES, Kind
 from shared.auth import Principal
 from shared.errors import NotFound
 from shared.http import BODY_LIMIT, IDEMPOTENT, Router, answer
@@ -242,7 +242,7 @@ async def plan(
 @router.post("/attachments", status_code=201, response_model=Uploaded, openapi_extra=_UPLOAD, responses=_REFUSED)
 async def upload(request: Request, caller: Insider) -> Uploaded:
     """上传文件 · Hand in a file: its bytes are the body (PDF, OFD, DOCX, XLSX, JPEG or PNG, at most 20 MiB)."""
-    kept = await own_of(request).shelf.put(await request.body(), caller.subject)
+    kept = await own_of(request).attachments.put(await request.body(), caller.subject)
     return Uploaded(attachment=kept.id, kind=kept.kind, byte_count=kept.byte_count, sha256=kept.sha256)
 
 
@@ -271,7 +271,7 @@ async def lay(request: Request, body: Laid, caller: Office) -> Response:
 
 async def sent(request: Request, attachment: str, kind: Kind, name: str, caller: Principal) -> Response:
     """A file that the caller may have, under a name that says nothing of it."""
-    content = await own_of(request).shelf.read(attachment)
+    content = await own_of(request).attachments.read(attachment)
     log.info("a file was handed out", attachment=attachment, to=caller.subject)
     headers = {
         "content-disposition": f'attachment; filename="{name}.{kind.value}"',

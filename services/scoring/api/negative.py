@@ -12,7 +12,6 @@ from services.scoring.api.matrix import DAY, FILE, Command, sent
 from services.scoring.commands import negative as commands
 from services.scoring.domain.negative import FILES_LIMIT, TEXT_LIMIT, EventState, NegativeEvent
 from services.scoring.domain.writing import CODE_LIMIT, day, day_of
-from services.scoring.repo import ATTACHMENTS
 from services.scoring.views.negative import (
     PAGE_LIMIT,
     EventPage,
@@ -25,6 +24,7 @@ from services.scoring.views.negative import (
     negative_list,
     sanctions_now,
 )
+from shared.attachments import ATTACHMENTS
 from shared.auth import Principal
 from shared.errors import NotFound
 from shared.http import IDEMPOTENT, Router, answer

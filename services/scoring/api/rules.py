@@ -13,13 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from services.scoring.api.context import MISSING, Anyone, Editor, Insider, Office, Trier, own_of
 from services.scoring.commands import rules as commands
 from services.scoring.domain.drafts import RULES_LIMIT, Draft, DraftState, Edition
-from services.scoring.domain.ledger import period_of
 from services.scoring.domain.rules import ALWAYS, POINTS_DECIMALS, POINTS_LIMIT, Rule, RuleBook
 from services.scoring.domain.what_if import Outcome
-from services.scoring.repo import AUDIT, CURRENT, RULE_BOOKS, RULE_DRAFTS, RULE_EDITIONS
+from services.scoring.repo import CURRENT, RULE_BOOKS, RULE_DRAFTS, RULE_EDITIONS
 from services.scoring.views.what_if import tried
+from shared.audit.log import AUDIT
 from shared.errors import Invalid, NotFound, Unavailable
 from shared.http import IDEMPOTENT, Router, answer
+from shared.months import month_of, previous_month
 from shared.service import runtime_of
 from shared.store import Store, UnitOfWork
 
@@ -276,7 +277,7 @@ async def what_if(request: Request, body: Trial, caller: Trier) -> OutcomeView:
     if (body.rules is None) == (body.draft is None):
         raise Invalid("what-if-undecided", field="rules")
     wanted = _rules(body.rules) if body.rules else (await _found(runtime.store, body.draft or "")).rules
-    period = body.period or _last_period(runtime.clock.now())
+    period = body.period or previous_month(month_of(runtime.clock.now()))
     groups = {unit.code: unit.group for unit in own.district.units.values()}
     with own.trials.take():
         return OutcomeView(period=period, outcome=await tried(runtime.store, groups, period, wanted))
@@ -308,12 +309,6 @@ async def _found(store: Store, id: str) -> Draft:
     if found is None:
         raise NotFound("rule-drafts-not-found", id=id[:CODE_LIMIT])
     return found
-
-
-def _last_period(now: datetime) -> str:
-    """The month before the one that a moment is in."""
-    year, month = map(int, period_of(now).split("-"))
-    return f"{year - (month == 1):04}-{(month - 2) % 12 + 1:02}"
 
 
 def _draft(draft: Draft) -> DraftView:

@@ -24,12 +24,11 @@ from services.scoring.domain.ladder import (
     Trigger,
     last_running,
     repeat_matter,
-    shifted,
     standing_matter,
 )
-from services.scoring.domain.ledger import period_of, standing_id
+from services.scoring.domain.ledger import standing_id
 from services.scoring.domain.measures import Measure, Names, Times, paper_of
-from services.scoring.repo import MATTERS, MEASURES, ROLLS, SERIALS, STANDINGS, TALLIES
+from services.scoring.repo import MATTERS, MEASURES, ROLLS, STANDINGS, TALLIES
 from shared.clock import CHINA
 from shared.contracts.reports import (
     CaseClosed,
@@ -43,9 +42,11 @@ from shared.contracts.reports import (
     CaseSplit,
 )
 from shared.contracts.scoring import FactKind, StandingChanged
-from shared.documents.serials import Serial, numbered
+from shared.documents.paper import numbered
 from shared.errors import Refused
 from shared.event import Event
+from shared.months import month_of, shifted
+from shared.serials import next_number
 from shared.store import UnitOfWork
 from shared.workdays import Limit
 
@@ -205,7 +206,7 @@ async def _call_for_repeats(uow: UnitOfWork, fact: Fact) -> None:
     uow.save(TALLIES, tally)
     rung = ladder.for_tally(tally, fact.case)
     if rung is not None:
-        period = period_of(tally.cases[fact.case])
+        period = month_of(tally.cases[fact.case])
         cause = Cause(f"repeat:{fact.category}:{period}", category=fact.category, period=period)
         matter = Matter(repeat_matter(fact.category, fact.unit, period), fact.unit, cause)
         await _call(uow, matter, rung, f"“{_district(uow).category_of(fact.category)}”类案件近期多次逾期", fact.told_at)
@@ -274,12 +275,12 @@ async def _go_on(uow: UnitOfWork, matter: Matter) -> None:
 async def _issue(uow: UnitOfWork, matter: Matter, rung: Rung, call: Call) -> None:
     district, year = _district(uow), uow.now.astimezone(CHINA).year
     times = Times(uow.now, district.calendar.add(uow.now, Limit.parse(rung.reply_within)))
-    serial = await _serial(uow, f"{rung.code}/{year}")
-    number = numbered(year, serial.next())
+    count = await next_number(uow, rung.code, year)
+    number = numbered(year, count)
     category = district.category_of(matter.cause.category or "")
     names, url = Names(district.office, district.name_of(matter.unit), category), uow.own.url_of(matter.cause)
     measure = Measure(
-        id=f"{rung.code}-{year}-{serial.last:04}",
+        id=f"{rung.code}-{year}-{count:04}",
         matter=matter.id,
         rung=rung.code,
         name=rung.name.zh,
@@ -294,17 +295,8 @@ async def _issue(uow: UnitOfWork, matter: Matter, rung: Rung, call: Call) -> Non
         paper=paper_of(rung, number, names, matter.cause, call.basis, times, url),
     )
     matter.take(Step(rung.code, measure.id, f"{rung.name.zh}{number}", times.due_at), district.ladder, uow.now)
-    uow.save(SERIALS, serial)
     uow.insert(MEASURES, measure, measure.told())
     uow.save(MATTERS, matter)
-
-
-async def _serial(uow: UnitOfWork, id: str) -> Serial:
-    serial = await uow.find(SERIALS, id)
-    if serial is None:
-        serial = Serial(id)
-        uow.insert(SERIALS, serial)
-    return serial
 
 
 async def _newest(uow: UnitOfWork, id: str) -> tuple[Measure, Matter]:

@@ -6,10 +6,10 @@ import secrets
 
 from services.scoring.district import District
 from services.scoring.domain.lists import Content, RedBlackList, Terms, checked, paper
-from services.scoring.repo import AUDIT, LISTS, SERIALS
-from shared import audit
+from services.scoring.repo import LISTS
+from shared.audit.log import write_down
 from shared.clock import CHINA
-from shared.documents.serials import Serial
+from shared.serials import next_number
 from shared.store import UnitOfWork
 
 
@@ -48,11 +48,8 @@ async def publish(uow: UnitOfWork, district: District, id: str, url: str | None,
     """The approved list is public, with its paper under the next number. Raises NotFound, Refused (list-state)."""
     published = await uow.get(LISTS, id)
     kind, year = published.content.kind, uow.now.astimezone(CHINA).year
-    given = await uow.find(SERIALS, Serial.id_of(kind.value, year))
-    serials = given or Serial(Serial.id_of(kind.value, year))
-    told = published.publish(year, serials.next(), uow.now)
+    told = published.publish(year, await next_number(uow, kind.value, year), uow.now)
     published.paper = paper(published, district.lists, district.name.zh, url)
-    uow.save(SERIALS, serials) if given else uow.insert(SERIALS, serials)
     uow.save(LISTS, published, told)
     await _audit(uow, published, by, "publish")
     return published
@@ -68,7 +65,4 @@ async def withdraw(uow: UnitOfWork, id: str, reason: str, by: str) -> RedBlackLi
 
 
 async def _audit(uow: UnitOfWork, about: RedBlackList, by: str, action: str, reason: str = "") -> None:
-    chain = chain_of(about.id)
-    previous = await uow.find(AUDIT, f"{chain}:{about.version - 1}")
-    row = audit.append(previous, chain=chain, at=uow.now, who=by, action=action, subject=about.id, reason=reason)
-    uow.insert(AUDIT, row)
+    await write_down(uow, chain_of(about.id), about.version, by=by, action=action, subject=about.id, reason=reason)

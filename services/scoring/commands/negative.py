@@ -6,8 +6,6 @@ import secrets
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from services.scoring.commands.attachments import claim
-from services.scoring.commands.audit import write_down
 from services.scoring.commands.rules import record, tell_ledger
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.ledger import Entry
@@ -25,6 +23,8 @@ from services.scoring.domain.negative import (
 )
 from services.scoring.domain.writing import YEARS, day_of
 from services.scoring.repo import CURRENT, ENTRIES, NEGATIVE_EVENTS, NEGATIVE_LISTS
+from shared.attachments import claim
+from shared.audit.log import write_down
 from shared.contracts.scoring import FactKind, ReversalOrdered
 from shared.errors import Invalid, Refused
 from shared.store import Store, UnitOfWork
@@ -180,7 +180,16 @@ async def _told(
 ) -> None:
     event.changes += 1
     uow.save(NEGATIVE_EVENTS, event)
-    await write_down(uow, chain_of(event.id), event.changes, by, action, event.id, reason, detail)
+    await write_down(
+        uow,
+        chain_of(event.id),
+        event.changes,
+        by=by,
+        action=action,
+        subject=event.id,
+        reason=reason,
+        detail=detail,
+    )
 
 
 def chain_of(event: str) -> str:

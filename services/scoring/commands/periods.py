@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from services.scoring.commands.rules import tell_ledger
 from services.scoring.domain.archive import rule_lines
-from services.scoring.domain.ledger import next_period, period_of, previous_period, standing_id
+from services.scoring.domain.ledger import standing_id
 from services.scoring.domain.seals import (
     Calendar,
     Period,
@@ -29,6 +29,7 @@ from services.scoring.signing import Signer
 from services.scoring.views.periods import first_month, progress
 from shared.contracts.scoring import PeriodFrozen
 from shared.errors import Forbidden, Refused
+from shared.months import month_of, next_month, previous_month
 from shared.store import Store, UnitOfWork
 
 
@@ -39,7 +40,7 @@ async def freeze(uow: UnitOfWork, store: Store, period: str, units: set[str], su
     never hears of a month after a later one. Raises Refused (`period-not-over`, `period-out-of-order`,
     `period-freezing`, `period-units-new`).
     """
-    if period >= period_of(uow.now):
+    if period >= month_of(uow.now):
         raise Refused("period-not-over", period=period)
     known = await uow.find(PERIODS, period)
     if known is not None and known.published_at:
@@ -50,7 +51,7 @@ async def freeze(uow: UnitOfWork, store: Store, period: str, units: set[str], su
         await _begin(uow, store, calendar, period)
         known = Period(period, [], uow.now, subject)
         uow.insert(PERIODS, known)
-    before = await uow.find(PERIODS, previous_period(period))
+    before = await uow.find(PERIODS, previous_month(period))
     if before is not None and not before.published_at:
         _require_all(before, wanted)
         await _require_confirmed(store, before)
@@ -65,7 +66,7 @@ async def _begin(uow: UnitOfWork, store: Store, calendar: Calendar | None, perio
         calendar = Calendar(CURRENT, first=period)
         uow.insert(CALENDARS, calendar)
     else:
-        _require_next(period, next_period(calendar.frozen_through))
+        _require_next(period, next_month(calendar.frozen_through))
     calendar.frozen_through = period
     uow.save(CALENDARS, calendar)
 
@@ -134,7 +135,7 @@ async def publish(
     if known.proposed_by == subject:
         raise Forbidden("second-person-required")
     calendar = await uow.get(CALENDARS, CURRENT)
-    _require_next(period, next_period(calendar.published_through) if calendar.published_through else calendar.first)
+    _require_next(period, next_month(calendar.published_through) if calendar.published_through else calendar.first)
     await _require_confirmed(store, known)
     _require_all(known, await _with_ledger(store))
     seal = await _sealed(uow, known, calendar, groups, signer, scheme)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 
-from services.scoring.commands.attachments import claim
-from services.scoring.commands.audit import write_down
 from services.scoring.commands.rules import charge
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.responsibility import (
@@ -31,6 +29,8 @@ from services.scoring.domain.responsibility import (
 )
 from services.scoring.domain.writing import day_of
 from services.scoring.repo import CHARGES, FACTS, MATRIX
+from shared.attachments import claim
+from shared.audit.log import write_down
 from shared.auth import Principal
 from shared.errors import Forbidden, Invalid, NotFound, Refused
 from shared.store import UnitOfWork
@@ -67,7 +67,7 @@ async def lay(uow: UnitOfWork, units: Collection[str], id: str, unit: str, reaso
     fact = replace(found, unit=unit)
     uow.save(FACTS, fact)
     why = plain_text(reason, "reason", REASON_LIMIT, required=True)
-    await write_down(uow, f"fact:{id}", 1, by, "lay", id, why, {"unit": unit})
+    await write_down(uow, f"fact:{id}", 1, by=by, action="lay", subject=id, reason=why, detail={"unit": unit})
     await charge(uow, fact)
     return fact
 
@@ -170,7 +170,9 @@ async def _told(
 ) -> None:
     row.changes += 1
     uow.save(MATRIX, row)
-    await write_down(uow, chain_of(row.id), row.changes, by, action, row.id, reason, detail)
+    await write_down(
+        uow, chain_of(row.id), row.changes, by=by, action=action, subject=row.id, reason=reason, detail=detail
+    )
 
 
 def chain_of(row: str) -> str:

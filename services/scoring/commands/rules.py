@@ -14,8 +14,8 @@ from services.scoring.domain.facts import Fact
 from services.scoring.domain.ledger import Charges
 from services.scoring.domain.rules import Rule, RuleBook
 from services.scoring.domain.writing import day_of
-from services.scoring.repo import AUDIT, CHARGES, CURRENT, FACTS, RULE_BOOKS, RULE_DRAFTS, RULE_EDITIONS
-from shared import audit
+from services.scoring.repo import CHARGES, CURRENT, FACTS, RULE_BOOKS, RULE_DRAFTS, RULE_EDITIONS
+from shared.audit.log import write_down
 from shared.contracts.event_model import EventModel
 from shared.errors import Refused
 from shared.store import UnitOfWork
@@ -135,14 +135,7 @@ async def _edited(uow: UnitOfWork, based_on: int, rules: Sequence[Rule]) -> tupl
 
 async def _tell(uow: UnitOfWork, edition: Edition) -> None:
     uow.insert(RULE_EDITIONS, edition)
-    previous = await uow.find(AUDIT, f"{CHAIN}:{edition.number - 1}")
-    row = audit.append(
-        previous,
-        chain=CHAIN,
-        at=uow.now,
-        who=edition.made_by,
-        action="put-to-use",
-        subject=edition.id,
-        detail={f"{rule.code}@{rule.version}": fingerprint(rule) for rule in edition.rules},
+    added = {f"{rule.code}@{rule.version}": fingerprint(rule) for rule in edition.rules}
+    await write_down(
+        uow, CHAIN, edition.number, by=edition.made_by, action="put-to-use", subject=edition.id, detail=added
     )
-    uow.insert(AUDIT, row)

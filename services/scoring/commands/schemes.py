@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
 from services.scoring.domain.facts import Fact
-from services.scoring.domain.ledger import next_period
 from services.scoring.domain.scheme import (
     NAME_LIMIT,
     Edition,
@@ -27,9 +26,9 @@ from services.scoring.domain.scheme import (
 from services.scoring.domain.seals import SealedScheme
 from services.scoring.domain.writing import YEARS, day_of, is_day
 from services.scoring.repo import CURRENT, SCHEME_TREES, SCHEMES, STANDARDS, TIMELINES
-from shared.clock import CHINA
 from shared.contracts.scoring import FactKind, SchemePublished, SchemeRetired
 from shared.errors import Invalid, NotFound, Several
+from shared.months import bounds
 from shared.store import UnitOfWork
 from shared.writing import tidy
 
@@ -147,8 +146,8 @@ async def standard_at(uow: UnitOfWork, code: str, moment: datetime) -> StandardI
 async def scheme_of(uow: UnitOfWork, period: str) -> SealedScheme | None:
     """What was in force at the end of a month, to be sealed with it; None where nothing was."""
     timeline = await uow.find(TIMELINES, CURRENT)
-    end = datetime.fromisoformat(f"{next_period(period)}-01").replace(tzinfo=CHINA) - timedelta(milliseconds=1)
-    version = timeline.in_force(end) if timeline else None
+    _, end = bounds(period)
+    version = timeline.in_force(end - timedelta(milliseconds=1)) if timeline else None
     if version is None:
         return None
     tree = (await uow.get(SCHEME_TREES, str(version))).tree

@@ -25,12 +25,13 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import NoReturn
 
-from services.scoring.domain.ledger import Entry, Ledger, Standing, entry_hash, next_period, period_of, score_of
+from services.scoring.domain.ledger import Entry, Ledger, Standing, entry_hash, score_of
 from services.scoring.domain.rules import Rule
 from services.scoring.domain.seals import SUMMARY, Place, Seal, digest, placed, seal_line, standing_lines, written
 from shared.audit import GENESIS, canonical
 from shared.clock import CHINA
 from shared.contracts.scoring import ChargeMade, EntryPosted
+from shared.months import month_of, next_month
 
 FORMAT = "chuangwen/scoring"
 VERSION = 1
@@ -304,7 +305,7 @@ class _Verifier:
         period, units = told.get("period"), told.get("units")
         if not (isinstance(period, str) and _PERIOD.fullmatch(period)):
             self._differ("line")
-        if before and period != next_period(before.period):
+        if before and period != next_month(before.period):
             self._differ("period", period=period)
         seal = self._seal(period, before) if self._source.kind == "seal" else None
         if seal is None and self._source.text != frozen_line(period, units if isinstance(units, int) else 0):
@@ -490,7 +491,7 @@ class _Again:
     def _posted(self, row: EntryPosted) -> Entry:
         claimed = row.points if row.claimed is None else row.claimed
         charge = ChargeMade.model_construct(points=claimed, **{name: getattr(row, name) for name in _CHARGED})
-        return self._ledger.post(charge, self._standing(period_of(row.happened_at)), row.posted_at)
+        return self._ledger.post(charge, self._standing(month_of(row.happened_at)), row.posted_at)
 
     def _reversed(self, row: EntryPosted) -> Entry:
         taken_back = self._awaited.pop(row.number, None)

@@ -20,6 +20,7 @@ from services.scoring.domain.rules import Name
 from shared.contracts.reports import Level, Stage
 from shared.contracts.scoring import FactKind
 from shared.errors import Invalid, Refused
+from shared.months import shifted
 from shared.workdays import Limit
 
 
@@ -373,13 +374,6 @@ def standing_matter(period: str, unit: str) -> str:
 def repeat_matter(category: str, unit: str, period: str) -> str:
     """Identity of a unit's matter of repeated offences."""
     return f"repeat:{category}:{unit}:{period}"
-
-
-def shifted(period: str, months: int) -> str:
-    """The month so many months later (`YYYY-MM`)."""
-    year, month = map(int, period.split("-"))
-    count = year * 12 + month - 1 + months
-    return f"{count // 12:04}-{count % 12 + 1:02}"
 
 
 def last_running(scores: Mapping[str, Mapping[str, Decimal]], period: str) -> dict[str, int]:

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from shared.audit import GENESIS, chain_hash
-from shared.clock import CHINA
 from shared.contracts.scoring import ChargeMade, EntryPosted, FactKind, StandingChanged
+from shared.months import month_of, next_month
 
 FULL_SCORE = Decimal(100)
 """月度成绩 = 100 − 督查考核总扣分 (Hengyang 城管, 2019)."""
@@ -154,8 +154,8 @@ class Ledger:
 
     def period_for(self, happened_at: datetime) -> str:
         """The month in which something counts: its own, or the one after the last frozen."""
-        own = period_of(happened_at)
-        return own if own > self.frozen_through else next_period(self.frozen_through)
+        own = month_of(happened_at)
+        return own if own > self.frozen_through else next_month(self.frozen_through)
 
     def post(self, charge: ChargeMade, origin: Standing, posted_at: datetime) -> Entry:
         """The next row, for a charge that belongs to the month of the standing `origin`."""
@@ -182,7 +182,7 @@ class Ledger:
         """The row that takes `entry` back, where it counts or, when that is frozen, in the first month that is not."""
         claimed = entry.points if entry.claimed is None else entry.claimed
         amount = origin.claim(entry.bucket, entry.cap, -claimed)
-        period = entry.period if entry.period > self.frozen_through else next_period(self.frozen_through)
+        period = entry.period if entry.period > self.frozen_through else next_month(self.frozen_through)
         told = {name: getattr(entry, name) for name in _CARRIED}
         return self._add(
             Entry(
@@ -238,23 +238,6 @@ class Flaw:
     unit: str
     number: int
     what: str
-
-
-def period_of(moment: datetime) -> str:
-    """The month a moment counts in, in Asia/Shanghai."""
-    return f"{moment.astimezone(CHINA):%Y-%m}"
-
-
-def next_period(period: str) -> str:
-    """The month after."""
-    year, month = map(int, period.split("-"))
-    return f"{year + month // 12:04}-{month % 12 + 1:02}"
-
-
-def previous_period(period: str) -> str:
-    """The month before."""
-    year, month = map(int, period.split("-"))
-    return f"{year - (month == 1):04}-{(month - 2) % 12 + 1:02}"
 
 
 def score_of(points_lost: Decimal) -> Decimal:

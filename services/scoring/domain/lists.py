@@ -14,8 +14,7 @@ from enum import StrEnum
 
 from services.scoring.domain.rules import Name
 from shared.contracts.scoring import ListItem, ListKind, ListPublished, ListWithdrawn
-from shared.documents.paper import Link, Paper
-from shared.documents.serials import numbered
+from shared.documents.paper import Link, Paper, numbered
 from shared.errors import Forbidden, Invalid, Refused
 from shared.writing import plain_text
 

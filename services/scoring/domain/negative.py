@@ -6,7 +6,6 @@ on how long before the annual test or the application it happened. Days are thos
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -16,6 +15,7 @@ from enum import StrEnum
 from services.scoring.domain.responsibility import Person
 from services.scoring.domain.writing import day_of
 from shared.errors import Forbidden, Invalid, Refused
+from shared.months import same_day
 
 TEXT_LIMIT = 2_000
 EVIDENCE_LIMIT = 50
@@ -195,7 +195,7 @@ def window_of(sanction: Sanction, situation: Situation) -> Window | None:
     anchor = situation.date_of(sanction.before) if sanction.before else None
     if anchor is None or sanction.window_months is None:
         return None
-    return Window(shifted(anchor, -sanction.window_months), anchor)
+    return Window(same_day(anchor, -sanction.window_months), anchor)
 
 
 def _applied(sanction: Sanction, situation: Situation, occurred: date, decided: date) -> Applied | None:
@@ -205,14 +205,8 @@ def _applied(sanction: Sanction, situation: Situation, occurred: date, decided: 
     if sanction.before is not None and (window is None or not window.holds(occurred)):
         return None
     if sanction.effect is Effect.SUSPEND and sanction.months is not None:
-        return Applied(sanction, decided, shifted(decided, sanction.months))
+        return Applied(sanction, decided, same_day(decided, sanction.months))
     return Applied(sanction, occurred if window else decided, window.closes if window else None)
-
-
-def shifted(day: date, months: int) -> date:
-    """The same day so many months later (or before); the last of the month where that has no such day."""
-    years, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(years, month + 1, min(day.day, monthrange(years, month + 1)[1]))
 
 
 class Alarm(StrEnum):
@@ -269,7 +263,7 @@ def _of_windows(items: Sequence[Item], situation: Situation, today: date) -> Ite
         anchor = situation.date_of(before)
         if anchor is None:
             continue
-        for alarm, day in ((Alarm.OPENS, shifted(anchor, -months)), (Alarm.CLOSES, anchor)):
+        for alarm, day in ((Alarm.OPENS, same_day(anchor, -months)), (Alarm.CLOSES, anchor)):
             if today < day:
                 yield Warning(alarm, day, (day - today).days, before, months, effect, tuple(dict.fromkeys(codes)))
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from services.scoring.domain.attachments import Kind
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.writing import code, day, day_of
+from shared.attachments.kinds import Kind
 from shared.contracts.scoring import FactKind
 from shared.errors import Invalid, Refused
 from shared.writing import plain_text

@@ -14,8 +14,8 @@ from enum import StrEnum
 from functools import reduce
 
 from services.scoring.domain.ledger import Standing
-from services.scoring.domain.ranking import ranked
 from shared.audit import GENESIS, canonical, chain_hash
+from shared.ranking import ranked, ranked_in_groups
 
 _SIGNED = "chuangwen/seal/1"
 
@@ -173,16 +173,14 @@ class SealedScheme:
 
 def placed(places: Iterable[Place]) -> list[Place]:
     """The places with their ranks, by unit. Units without a group are ranked among all only (`group_rank` 0)."""
-    told = sorted(places, key=lambda place: place.unit)
-    overall = _ranks(told)
-    in_group: dict[str, int] = {}
-    for group in {place.group for place in told if place.group}:
-        in_group |= _ranks([place for place in told if place.group == group])
-    return [replace(place, rank=overall[place.unit], group_rank=in_group.get(place.unit, 0)) for place in told]
-
-
-def _ranks(places: Sequence[Place]) -> dict[str, int]:
-    return {unit: rank for rank, unit in ranked({place.unit: place.score for place in places})}
+    by_unit = sorted(places, key=lambda place: place.unit)
+    scores = {place.unit: place.score for place in by_unit}
+    overall = {unit: rank for rank, unit in ranked(scores)}
+    in_group = ranked_in_groups(scores, {place.unit: place.group for place in by_unit})
+    return [
+        replace(place, rank=overall[place.unit], group_rank=in_group[place.unit] if place.group else 0)
+        for place in by_unit
+    ]
 
 
 def digest(lines: Iterable[str]) -> str:

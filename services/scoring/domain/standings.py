@@ -13,10 +13,10 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
-from services.scoring.domain.ledger import FULL_SCORE, next_period
-from services.scoring.domain.ranking import ranked
+from services.scoring.domain.ledger import FULL_SCORE
 from services.scoring.domain.rules import Name
-from shared.clock import CHINA
+from shared.months import month_of, next_month
+from shared.ranking import ranked, ranked_in_groups
 
 MONTHS = "months"
 """The scheme by which a longer period is made of its months."""
@@ -56,7 +56,7 @@ class Span:
         """Its months in order."""
         told = [self.first]
         while told[-1] < self.last:
-            told.append(next_period(told[-1]))
+            told.append(next_month(told[-1]))
         return told
 
     @property
@@ -213,16 +213,13 @@ def ranks(
     scores: Mapping[str, Decimal], groups: Mapping[str, str], before: Mapping[str, Decimal] | None = None
 ) -> list[Rank]:
     """All units by rank, best first; equal scores share a rank. A unit without a group has the rank 0 in it."""
-    in_group: dict[str, int] = {}
-    for group in sorted({groups.get(unit, "") for unit in scores} - {""}):
-        members = {unit: score for unit, score in scores.items() if groups.get(unit) == group}
-        in_group |= {unit: rank for rank, unit in ranked(members)}
+    in_group = ranked_in_groups(scores, groups)
     earlier = {unit: rank for rank, unit in ranked(before)} if before else {}
     return [
         Rank(
             unit,
             rank,
-            in_group.get(unit, 0),
+            in_group[unit] if groups.get(unit) else 0,
             earlier.get(unit),
             earlier[unit] - rank if unit in earlier else None,
         )
@@ -232,5 +229,5 @@ def ranks(
 
 def counting(span: Span, first: str | None, now: datetime) -> list[str]:
     """The months of the period that count: from the first in which the district kept score until the present one."""
-    present = f"{now.astimezone(CHINA):%Y-%m}"
+    present = month_of(now)
     return [month for month in span.months if first is not None and first <= month <= present]

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 
 from services.scoring.domain.facts import Fact
-from services.scoring.domain.ledger import Ledger, Standing, next_period, period_of
-from services.scoring.domain.ranking import ranked
+from services.scoring.domain.ledger import Ledger, Standing
 from services.scoring.domain.rules import RuleBook
-from shared.clock import CHINA
 from shared.contracts.scoring import FactKind
+from shared.months import month_of
+from shared.ranking import ranked, ranked_in_groups
 
 NOTHING = Decimal(0)
 
@@ -45,7 +45,7 @@ class Side:
         cost: dict[str, Decimal] = {}
         for charge in self.book.charges(fact):
             ledger = self.ledgers.setdefault(fact.unit, Ledger(fact.unit))
-            standing = self.standings.setdefault(fact.unit, Standing.of(fact.unit, period_of(fact.happened_at)))
+            standing = self.standings.setdefault(fact.unit, Standing.of(fact.unit, month_of(fact.happened_at)))
             entry = ledger.post(charge, standing, fact.told_at)
             standing.count(entry)
             tally = self.tallies.setdefault(charge.rule, Tally())
@@ -156,28 +156,14 @@ class WhatIf:
     def _places(self, side: Side, units: Iterable[str]) -> dict[str, Place]:
         """By unit, best first."""
         scores = {unit: side.standing(unit).score for unit in units}
-        among = {unit: rank for group in set(map(self._group, scores)) for rank, unit in self._ranked(scores, group)}
+        among = ranked_in_groups(scores, self._groups)
         return {
             unit: Place(scores[unit], side.standing(unit).points_lost, rank, among[unit])
             for rank, unit in ranked(scores)
         }
-
-    def _ranked(self, scores: Mapping[str, Decimal], group: str) -> Iterable[tuple[int, str]]:
-        return ranked({unit: score for unit, score in scores.items() if self._group(unit) == group})
-
-    def _group(self, unit: str) -> str:
-        return self._groups.get(unit, "")
 
     def _totals(self) -> list[RuleTotal]:
         """All rules that there are, so that one that never applies is seen, too."""
         before, after = self._before, self._after
         codes = sorted({rule.code for side in (before, after) for rule in side.book.rules})
         return [RuleTotal(code, before.tallies.get(code, Tally()), after.tallies.get(code, Tally())) for code in codes]
-
-
-def days_of(period: str) -> tuple[datetime, datetime]:
-    """The first moment of a month (`YYYY-MM`, Asia/Shanghai) and that of the next, in UTC."""
-    first, last = (
-        datetime.fromisoformat(f"{month}-01").replace(tzinfo=CHINA) for month in (period, next_period(period))
-    )
-    return first.astimezone(UTC), last.astimezone(UTC)

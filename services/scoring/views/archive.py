@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from services.scoring.domain.archive import Tally, frozen_line, header_line, row_line, rule_lines
-from services.scoring.domain.ledger import Entry, entry_id, next_period, standing_id
+from services.scoring.domain.ledger import Entry, entry_id, standing_id
 from services.scoring.domain.seals import PeriodState, Place, Text, placed, seal_line, standing_lines
 from services.scoring.repo import (
     CALENDARS,
@@ -23,6 +23,7 @@ from services.scoring.repo import (
 from services.scoring.views.periods import progress
 from shared.contracts.scoring import EntryPosted
 from shared.errors import NotFound, Refused
+from shared.months import next_month
 from shared.store import Store
 from shared.store.collection import Filter
 
@@ -92,7 +93,7 @@ async def _lines(store: Store, told: Contents, groups: Mapping[str, str]) -> Asy
         yield seal_line(seal) if seal else frozen_line(month, len(places))
         for line in standing_lines(month, places):
             yield line
-        month = next_period(month)
+        month = next_month(month)
     for place in places:
         async with aclosing(_rows(store, place.unit, place.rows)) as rows:
             async for line in rows:

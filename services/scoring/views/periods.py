@@ -8,10 +8,10 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
-from services.scoring.domain.ledger import next_period, period_of
 from services.scoring.domain.seals import Period, PeriodState, Seal
 from services.scoring.repo import CALENDARS, CURRENT, PERIODS, SEALS, STANDINGS
 from shared.errors import NotFound
+from shared.months import month_of, next_month
 from shared.store import Store
 
 PAGE_LIMIT = 120
@@ -141,12 +141,12 @@ async def _view(store: Store, period: Period, *, inside: bool) -> PeriodView:
 async def periods(store: Store, *, inside: bool) -> PeriodList:
     """The months that are frozen or published, and those open until the present one."""
     closed = await store.find(PERIODS, {}, [("_id", -1)], PAGE_LIMIT)
-    calendar, present = await store.get(CALENDARS, CURRENT), period_of(store.clock.now())
-    month = next_period(calendar.frozen_through) if calendar else await first_month(store) or present
+    calendar, present = await store.get(CALENDARS, CURRENT), month_of(store.clock.now())
+    month = next_month(calendar.frozen_through) if calendar else await first_month(store) or present
     still_open: list[PeriodView] = []
     while month <= present and len(still_open) < PAGE_LIMIT:
         still_open.append(PeriodView(period=month, state=PeriodState.OPEN))
-        month = next_period(month)
+        month = next_month(month)
     told = [*reversed(still_open), *[await _view(store, each, inside=inside) for each in closed]]
     return PeriodList(periods=told[:PAGE_LIMIT])
 

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from services.scoring.domain.attachments import Kind
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.responsibility import (
     Duty,
@@ -23,6 +22,7 @@ from services.scoring.domain.responsibility import (
 )
 from services.scoring.domain.writing import day_of
 from services.scoring.repo import FACTS, MATRIX
+from shared.attachments.kinds import Kind
 from shared.contracts.scoring import FactKind
 from shared.errors import Invalid, NotFound
 from shared.store import Store

@@ -8,9 +8,10 @@ from contextlib import aclosing, contextmanager
 
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.rules import Rule
-from services.scoring.domain.what_if import Outcome, WhatIf, days_of
+from services.scoring.domain.what_if import Outcome, WhatIf
 from services.scoring.repo import CURRENT, FACTS, RULE_BOOKS
 from shared.errors import TooLarge, TooMany, Unavailable
+from shared.months import bounds
 from shared.store import Store
 from shared.store.collection import Filter
 
@@ -50,7 +51,7 @@ async def tried(
     book = await store.get(RULE_BOOKS, CURRENT)
     if book is None:
         raise Unavailable("the rule book is not there yet")
-    first, last = days_of(period)
+    first, last = bounds(period)
     filter: Filter = {"happened_at": {"$gte": first, "$lt": last}}
     if await store.find(FACTS, filter, IN_ORDER, limit=1, skip=limit):
         raise TooLarge("what-if-too-large", field="period", limit=limit)

@@ -14,10 +14,10 @@ from services.portal.domain import CaseView, months_until, ranked
 from services.portal.handlers import feed
 from services.portal.rendering import Pages, _span
 from services.portal.views import Views, Wanted, plain
-from services.scoring.domain.ranking import ranked as ranked_by_scoring
 from shared.clock import FixedClock
 from shared.contracts.reports import CaseState
 from shared.contracts.scoring import ListKind, MeasureState
+from shared.ranking import ranked as ranked_by_scoring
 from shared.readmodel import Generation
 from shared.store import Store
 from shared.testing.memory_store import MemoryDriver

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from services.scoring.domain.ledger import Entry, Ledger, Standing, period_of
+from services.scoring.domain.ledger import Entry, Ledger, Standing
 from shared.contracts.scoring import ChargeMade, FactKind, PeriodFrozen, ReversalOrdered
+from shared.months import month_of
 
 UNIT = "chengguan"
 NOVEMBER = datetime(2026, 11, 3, 4, 0, tzinfo=UTC)
@@ -56,7 +57,7 @@ class Books:
         return self.standings.setdefault(period, Standing.of(UNIT, period))
 
     def post(self, told: ChargeMade) -> Entry:
-        return self._count(self.ledger.post(told, self.month(period_of(told.happened_at)), told.happened_at))
+        return self._count(self.ledger.post(told, self.month(month_of(told.happened_at)), told.happened_at))
 
     def reverse(self, entry: Entry, at: datetime = LATER) -> Entry:
         return self._count(self.ledger.reverse(entry, self.month(entry.origin), "corrections/1", at, at))

@@ -17,13 +17,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.scoring.domain import ledger as ledgers
 from services.scoring.domain.archive import LINE_LIMIT, Difference, Differs, NotAnArchive, Verified, verify
 from services.scoring.domain.ledger import Entry, Ledger, entry_hash
 from services.scoring.domain.seals import digest
 from services.scoring.repo import ENTRIES, SEALS, STANDINGS, TEXTS
 from services.scoring.signing import Signer, new_key, signed
 from shared.audit import canonical
+from shared.months import month_of, next_month
 from tests.unit.scoring.months import SIGNER, Months, two_months
 
 THOROUGH = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
@@ -391,14 +391,14 @@ def test_whatever_happens_to_ledgers_their_export_is_equal_and_the_seals_are_cha
                 await months.take_back(unit, number)
             elif how == "next":
                 months.clock.advance(timedelta(days=11))
-            elif month < ledgers.period_of(months.clock.now()):
+            elif month < month_of(months.clock.now()):
                 first = await months.store.find(STANDINGS, {}, [("period", 1)], 1)
                 if pending == 0 and first:
                     month = min(month, first[0].period)
                 await months.freeze(month)
                 await months.publish(month)
                 assert verified(await months.archive(month)).period == month
-                month, pending = ledgers.next_period(month), pending + 1
+                month, pending = next_month(month), pending + 1
         seals = await months.store.find(SEALS, {}, [("_id", 1)])
         assert [seal.previous for seal in seals[1:]] == [seal.hash for seal in seals[:-1]]
         texts = await months.store.find(TEXTS, {})

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scoring.domain.ledger import Entry, Ledger, Standing, find_flaw, period_of, recompute
-from services.scoring.domain.ranking import ranked
+from services.scoring.domain.ledger import Entry, Ledger, Standing, find_flaw, recompute
 from services.scoring.domain.rules import Rule, RuleBook, Table
 from shared.contracts.scoring import ChargeMade, FactKind
 
@@ -66,23 +65,6 @@ def test_ten_times_a_tenth_is_one_point_exactly() -> None:
     for row in posted(*["0.1"] * 10)[1]:
         standing.count(row)
     assert standing.points_lost == 1
-
-
-@pytest.mark.parametrize(
-    ("moment", "period"),
-    [
-        (datetime(2026, 11, 30, 15, 59, 59, tzinfo=UTC), "2026-11"),
-        (datetime(2026, 11, 30, 16, 0, tzinfo=UTC), "2026-12"),
-        (datetime(2026, 12, 31, 16, 0, tzinfo=UTC), "2027-01"),
-    ],
-)
-def test_a_month_ends_at_midnight_in_shanghai(moment: datetime, period: str) -> None:
-    assert period_of(moment) == period
-
-
-def test_equal_scores_share_a_rank_and_the_next_is_left_out() -> None:
-    scores = {"a": Decimal(90), "b": Decimal("99.5"), "c": Decimal(90), "d": Decimal(80)}
-    assert ranked(scores) == [(1, "b"), (2, "a"), (2, "c"), (4, "d")]
 
 
 def test_the_rule_version_in_force_when_it_happened_applies() -> None:

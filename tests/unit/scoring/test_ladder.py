@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from services.scoring.commands import ladder
-from services.scoring.domain.ladder import Condition, Roll, Tally, Trigger, checked, last_running, shifted
+from services.scoring.domain.ladder import Condition, Roll, Tally, Trigger, checked, last_running
 from services.scoring.domain.measures import Measure
 from services.scoring.repo import MATTERS, MEASURES
 from shared.contracts.event_model import EventModel
@@ -26,6 +26,7 @@ from shared.contracts.reports import (
 )
 from shared.contracts.scoring import MeasureChanged, MeasureState
 from shared.errors import Invalid, Refused
+from shared.months import shifted
 from shared.store import OUTBOX
 from shared.workdays import Limit
 from tests.unit.scoring.ladders import CASE, MONDAY, SAMPLE, UNIT, World, closed, overdue, rework, snapshot

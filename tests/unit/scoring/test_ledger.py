@@ -14,7 +14,6 @@ from services.scoring.domain.ledger import (
     Bucket,
     entry_hash,
     find_flaw,
-    next_period,
     recompute,
     standing_id,
 )
@@ -166,13 +165,6 @@ def test_a_frozen_standing_keeps_the_ledger_as_it_was_then() -> None:
     assert (frozen.rows, frozen.ledger_head, frozen.head) == (1, row.hash, row.hash)
     assert frozen.told().frozen
     assert not books.month("2026-12").told().frozen
-
-
-@pytest.mark.parametrize(
-    ("period", "following"), [("2026-11", "2026-12"), ("2026-12", "2027-01"), ("2027-01", "2027-02")]
-)
-def test_the_month_after(period: str, following: str) -> None:
-    assert next_period(period) == following
 
 
 def test_a_row_from_before_there_were_more_fields_keeps_its_hash() -> None:

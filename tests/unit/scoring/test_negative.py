@@ -29,7 +29,6 @@ from services.scoring.domain.negative import (
     checked,
     points_at_stake,
     require_dates,
-    shifted,
     warnings_of,
 )
 from shared.errors import DomainError, Forbidden, Refused
@@ -121,26 +120,6 @@ def test_nothing_is_decided_by_a_date_that_was_over() -> None:
     with pytest.raises(Refused, match="city-date-past"):
         require_dates(g15(), NOMINATED, TEST)
     require_dates(g15(), TITLED, APPLICATION)
-
-
-@pytest.mark.parametrize(
-    ("day", "months", "then"),
-    [
-        (date(2027, 3, 31), -1, date(2027, 2, 28)),
-        (date(2028, 2, 29), -12, date(2027, 2, 28)),
-        (date(2027, 1, 15), -12, date(2026, 1, 15)),
-        (date(2026, 12, 31), 2, date(2027, 2, 28)),
-    ],
-)
-def test_months_end_where_a_month_ends(day: date, months: int, then: date) -> None:
-    assert shifted(day, months) == then
-
-
-@given(st.dates(date(2001, 1, 1), date(2099, 1, 1)), st.integers(-120, 120))
-def test_months_are_calendar_months(day: date, months: int) -> None:
-    then = shifted(day, months)
-    assert (then.year * 12 + then.month) - (day.year * 12 + day.month) == months
-    assert then.day == day.day or (then + timedelta(days=1)).day == 1
 
 
 def test_the_situation_is_that_of_the_day_and_a_higher_version_takes_the_place_of_a_lower() -> None:

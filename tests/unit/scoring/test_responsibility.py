@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from deploy.local.stack import DISTRICT
 from services.scoring.district import District
-from services.scoring.domain.attachments import Kind
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.responsibility import (
     Duty,
@@ -32,6 +31,7 @@ from services.scoring.domain.responsibility import (
     rows_for,
 )
 from services.scoring.domain.writing import day_of
+from shared.attachments.kinds import Kind
 from shared.contracts.scoring import FactKind
 from shared.errors import DomainError, Invalid, Refused
 

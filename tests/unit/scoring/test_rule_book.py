@@ -20,8 +20,9 @@ from services.scoring.domain.drafts import Draft, DraftState, fingerprint
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.rules import MATCHED, Rule, RuleBook, Table, faults
 from services.scoring.domain.writing import day_of
-from services.scoring.repo import AUDIT, CURRENT, RULE_BOOKS, RULE_EDITIONS
+from services.scoring.repo import CURRENT, RULE_BOOKS, RULE_EDITIONS
 from shared.audit import verify
+from shared.audit.log import AUDIT
 from shared.clock import FixedClock
 from shared.contracts.scoring import FactKind
 from shared.errors import Invalid, NotFound, Refused

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from deploy.local.stack import DISTRICT
 from services.scoring.district import District
-from services.scoring.domain.ranking import ranked
 from services.scoring.domain.standings import Composite, Formula, Span, counting, ranks
 
 FORMULA = District.load(DISTRICT).formula
@@ -145,16 +144,6 @@ def test_a_trend_is_the_ranks_gained_and_absent_without_a_period_before() -> Non
     now, before = {"a": Decimal(90), "b": Decimal(95)}, {"a": Decimal(95), "b": Decimal(90)}
     assert {rank.unit: rank.trend for rank in ranks(now, {}, before)} == {"a": -1, "b": 1}
     assert {rank.unit: rank.trend for rank in ranks(now, {})} == {"a": None, "b": None}
-
-
-SCORES = st.dictionaries(st.sampled_from("abcdefgh"), st.decimals(0, 100, places=2), min_size=1)
-
-
-@given(SCORES)
-def test_units_above_and_below_and_equal_are_ranked_so(scores: dict[str, Decimal]) -> None:
-    rank = {unit: place for place, unit in ranked(scores)}
-    for unit, score in scores.items():
-        assert rank[unit] == 1 + sum(other > score for other in scores.values())
 
 
 @given(st.lists(st.decimals(0, 100, places=4), min_size=3, max_size=3))

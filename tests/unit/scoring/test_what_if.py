@@ -14,7 +14,7 @@ from services.scoring.app import SERVICE
 from services.scoring.commands.rules import adopt, record
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.rules import ALWAYS, Rule, RuleBook, Table
-from services.scoring.domain.what_if import NOTHING, Outcome, Place, WhatIf, days_of
+from services.scoring.domain.what_if import NOTHING, Outcome, Place, WhatIf
 from services.scoring.repo import CURRENT
 from services.scoring.views import what_if as views
 from services.scoring.views.what_if import Trials, tried
@@ -130,10 +130,6 @@ def test_the_same_rules_change_nothing(given_facts: list[Fact]) -> None:
     found = outcome(*given_facts, rules=[REWORK, MANUAL])
     assert found.differing == 0
     assert all(move.before == move.after for move in found.moves)
-
-
-def test_a_month_begins_and_ends_in_the_district() -> None:
-    assert days_of("2026-12") == (datetime(2026, 11, 30, 16, tzinfo=UTC), datetime(2026, 12, 31, 16, tzinfo=UTC))
 
 
 # --- from the database -----------------------------------------------------------------------------------------------

@@ -1,20 +1,15 @@
-"""Files that staff hands in: plans, and evidence. What a file is, is read from its bytes, never from a name."""
+"""What may be handed in, read from the bytes of a file, never from a name. Pure."""
 
 from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.errors import Invalid, Refused, TooLarge, Unsupported
+from shared.errors import Invalid, TooLarge, Unsupported
 
 MOST_BYTES = 20 * 1024 * 1024
 """Bytes of a file: a scanned plan of some fifty pages, with room to spare."""
-UNCLAIMED_FOR = timedelta(hours=24)
-"""How long a file is kept that nothing shows."""
-GRACE = timedelta(minutes=1)
 
 
 class Kind(StrEnum):
@@ -73,38 +68,3 @@ def _packed(content: bytes) -> Kind | None:
     if any(name.lower().endswith("vbaproject.bin") for name in names):
         return None
     return next((kind for part, kind in _PARTS.items() if part in names), None)
-
-
-@dataclass
-class Attachment:
-    """A file that was handed in; what shows it claims it, or it goes a day after `uploaded_at` (UTC).
-
-    `uploaded_by` is the subject of a token. `deadline_at` is when something has to happen to a file nobody claimed.
-    """
-
-    id: str
-    kind: Kind
-    byte_count: int
-    sha256: str
-    uploaded_at: datetime
-    uploaded_by: str
-    claimed_by: str | None = None
-    abandoned: bool = False
-    deadline_at: datetime | None = None
-
-    def claim(self, owner: str, by: str, field: str) -> None:
-        """Let `owner` show it from now on; only who handed it in may say so, and only once.
-
-        Raises Refused (attachment-taken, attachment-of-another).
-        """
-        if self.uploaded_by != by:
-            raise Refused("attachment-of-another", field=field)
-        if self.abandoned or self.claimed_by is not None:
-            raise Refused("attachment-taken", field=field)
-        self.claimed_by, self.deadline_at = owner, None
-
-    def abandon(self, now: datetime) -> bool:
-        """Nothing claims it any more. Whether it was so before: then the file may go, and what was begun has ended."""
-        before = self.abandoned
-        self.abandoned, self.deadline_at = True, now + GRACE
-        return before

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.scoring.domain.attachments import GRACE, MOST_BYTES, Attachment, Kind, kind_of
+from shared.attachments import GRACE, MOST_BYTES, Attachment, Kind, kind_of
 from shared.errors import DomainError, Invalid, Refused, TooLarge, Unsupported
 
 NOON = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)

@@ -45,13 +45,16 @@ demo: up ## replay sample days of a district at high speed against the running s
 
 # ---- checks ----
 
-.PHONY: lint format test chaos bench scale
+.PHONY: lint docs format test chaos bench scale
 lint: $(READY) ## style, types, import rules, dependencies
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry .
+
+docs: $(READY) ## renew the pages of docs/ that are made from the code
+	@$(RUN) tests.rules.pages
 
 format: $(READY) ## put the code into its form
 	@$(BIN)/ruff check --fix .

@@ -16,35 +16,51 @@ class Misconfigured(Exception):
     """The environment does not say what the service needs; the text tells what to set."""
 
 
-class Settings(BaseSettings):
+class Environment(BaseSettings):
     """Settings from environment variables of the same names in upper case (`MONGODB_URI`), read once.
 
-    A service adds its own in a subclass. Use `Settings.read()`, which tells an operator what to set.
+    Use `read()`, which tells an operator what to set. A `description` says in Chinese, then after ` · ` in English,
+    what the setting means: docs/configuration.md is made from it.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    namespace: str = Field(default="", pattern=r"^[a-z0-9-]{0,20}$")
-    """Prefix of database, topic and group names, so that several platforms share one set of servers."""
-    mongodb_uri: str = Field(repr=False, description="mongodb://host:port/?replicaSet=…")
-    kafka_bootstrap_servers: str = Field(description="host:port[,host:port…]")
-    kafka_partitions: int | None = Field(default=None, ge=1, le=1000)
-    """Partitions of topics this process creates, instead of the contracts' number (small machines)."""
-    kafka_replicas: int = Field(default=1, ge=1, le=9)
-    """Copies of topics this process creates; 3 in production."""
-    kafka_session_timeout: float = Field(default=30.0, ge=6, le=300)
-    """Seconds after which a silent consumer loses its partitions."""
-    store_driver: Literal["motor", "pymongo"] = "motor"
-    http_host: str = "127.0.0.1"
-    http_port: int = Field(ge=0, le=65535, description="a TCP port; 0 lets the system choose")
-    auth_jwks: str = Field(description="path or https address of the issuer's JSON Web Key Set")
-    auth_issuer: str = Field(min_length=1, description="the `iss` of accepted tokens")
-    auth_audience: str = Field(default="chuangwen", min_length=1)
-    clock_file: Path | None = None
-    """A file that sets the clock of a demonstration; never in production."""
-    trusted_proxies: str = Field(default="", description="networks like 10.0.0.0/8, separated by commas")
-    """Peers whose `X-Forwarded-For` is believed; nobody's, unless named."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    @classmethod
+    def read(cls) -> Self:
+        """The settings of the environment. Raises Misconfigured, which names every variable at fault."""
+        try:
+            return cls()
+        except ValidationError as error:
+            remedies = (_remedy(cls, str(fault["loc"][0]), fault["msg"]) for fault in error.errors())
+            raise Misconfigured("\n".join(remedies)) from None
+
+
+class StoreSettings(Environment):
+    """What it takes to read and write a service's database: all that most commands of an operator need."""
+
+    namespace: str = Field(
+        default="",
+        pattern=r"^[a-z0-9-]{0,20}$",
+        description="数据库、主题和消费组名称的前缀，多套平台可共用一组服务器 · "
+        "prefix of database, topic and group names, so that several platforms share one set of servers",
+    )
+    mongodb_uri: str = Field(
+        repr=False,
+        description="MongoDB 副本集或分片集群（6 以上）的地址，如 mongodb://主机:27017/?replicaSet=rs0 · "
+        "a replica set or sharded cluster, MongoDB 6 or newer, like mongodb://host:27017/?replicaSet=rs0",
+    )
+    store_driver: Literal["motor", "pymongo"] = Field(
+        default="motor",
+        description="数据库驱动（见 decisions/0003） · the database driver (decisions/0003 says why there are two)",
+    )
+    clock_file: Path | None = Field(
+        default=None,
+        description="演示用的时钟文件，正式环境不设 · "
+        "a file that sets the clock of a demonstration; never in production",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="日志级别 · what is worth a line in the log"
+    )
 
     @field_validator("mongodb_uri")
     @classmethod
@@ -52,6 +68,64 @@ class Settings(BaseSettings):
         if not value.startswith(("mongodb://", "mongodb+srv://")):
             raise ValueError("must start with mongodb:// or mongodb+srv://")
         return value
+
+    def clock(self) -> Clock:
+        """The clock of this environment."""
+        return FileClock(self.clock_file) if self.clock_file else SystemClock()
+
+
+class DistrictSettings(Environment):
+    """Where the district's own data are."""
+
+    district: Path = Field(
+        description="区数据目录，如 deploy/sample/hengyang · "
+        "the folder of the district's data (units, areas, categories, limits, …), like deploy/sample/hengyang"
+    )
+
+
+class Settings(StoreSettings):
+    """What every service needs to run. A service adds its own in a subclass."""
+
+    kafka_bootstrap_servers: str = Field(
+        description="Kafka 3.5 以上的地址，主机:端口，多个用逗号分隔 · "
+        "Kafka 3.5 or newer: host:port, several separated by commas"
+    )
+    kafka_partitions: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="由本进程创建的主题的分区数；缺省用事件目录中的数目（24） · "
+        "partitions of topics that this process creates; by default the catalogue's number (24)",
+    )
+    kafka_replicas: int = Field(
+        default=1,
+        ge=1,
+        le=9,
+        description="由本进程创建的主题的副本数，正式环境为 3 · "
+        "copies of topics that this process creates; 3 in production",
+    )
+    kafka_session_timeout: float = Field(
+        default=30.0,
+        ge=6,
+        le=300,
+        description="消费者沉默多少秒后交出分区 · seconds after which a silent consumer loses its partitions",
+    )
+    http_host: str = Field(default="127.0.0.1", description="监听地址 · the address to listen on")
+    http_port: int = Field(
+        ge=0, le=65535, description="监听端口，0 由系统选择 · the TCP port to listen on; 0 lets the system choose"
+    )
+    auth_jwks: str = Field(
+        description="身份提供方公钥集的路径或 https 地址 · path or https address of the issuer's JSON Web Key Set"
+    )
+    auth_issuer: str = Field(min_length=1, description="所接受令牌的 iss · the `iss` of accepted tokens")
+    auth_audience: str = Field(
+        default="chuangwen", min_length=1, description="所接受令牌的 aud · the `aud` of accepted tokens"
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="可信代理的网段（采信其 X-Forwarded-For），如 10.0.0.0/8，多个用逗号分隔 · "
+        "networks whose `X-Forwarded-For` is believed, like 10.0.0.0/8, separated by commas; nobody's, unless named",
+    )
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod
@@ -71,20 +145,7 @@ class Settings(BaseSettings):
         """The trusted proxies."""
         return tuple(ip_network(network.strip()) for network in self.trusted_proxies.split(",") if network.strip())
 
-    @classmethod
-    def read(cls) -> Self:
-        """The settings of the environment. Raises Misconfigured, which names every variable at fault."""
-        try:
-            return cls()
-        except ValidationError as error:
-            told = (_remedy(cls, str(fault["loc"][0]), fault["msg"]) for fault in error.errors())
-            raise Misconfigured("\n".join(told)) from None
 
-    def clock(self) -> Clock:
-        """The clock of this environment."""
-        return FileClock(self.clock_file) if self.clock_file else SystemClock()
-
-
-def _remedy(settings: type[Settings], name: str, fault: str) -> str:
-    hint = settings.model_fields[name].description if name in settings.model_fields else None
-    return f"set {name.upper()}{f' to {hint}' if hint else ''}: {fault}"
+def _remedy(settings: type[Environment], name: str, fault: str) -> str:
+    meaning = settings.model_fields[name].description if name in settings.model_fields else None
+    return f"set {name.upper()}{f' ({meaning})' if meaning else ''}: {fault}"

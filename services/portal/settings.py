@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field
 
+from shared.settings import DistrictSettings
 from shared.settings import Settings as Shared
 
 
-class Settings(Shared):
+class Settings(Shared, DistrictSettings):
     """Those of every service, and its own."""
 
-    district: Path = Field(description="the folder of the district's data, like deploy/sample/hengyang")
-    reports_url: str = Field(pattern=r"^https?://", description="base address of the reports service")
-    scoring_url: str = Field(pattern=r"^https?://", description="base address of the scoring service")
-    portal_url: str = Field(default="", description="the address that citizens see; https makes cookies secure")
-    reports_per_minute: float = Field(default=30, gt=0, description="reports one address may file through this portal")
-    forms_at_once: int = Field(default=64, ge=1, description="report forms being read by one process (48 MB each)")
-    live_clients: int = Field(default=500, ge=1, description="browsers that one process keeps up to date")
+    reports_url: str = Field(
+        pattern=r"^https?://", description="reports 服务的网址 · base address of the reports service"
+    )
+    scoring_url: str = Field(
+        pattern=r"^https?://", description="scoring 服务的网址 · base address of the scoring service"
+    )
+    portal_url: str = Field(
+        default="",
+        description="市民访问门户的网址；https 时 cookie 仅经加密传输 · "
+        "the portal's address as citizens reach it; https makes cookies secure",
+    )
+    reports_per_minute: float = Field(
+        default=30,
+        gt=0,
+        description="一个地址每分钟可上报几件 · reports one address may file through this portal a minute",
+    )
+    forms_at_once: int = Field(
+        default=64,
+        ge=1,
+        description="一个进程同时读取的上报表单数（每份至多 48 MB） · "
+        "report forms that one process reads at once (48 MB each)",
+    )
+    live_clients: int = Field(
+        default=500, ge=1, description="一个进程实时更新的浏览器数 · browsers that one process keeps up to date"
+    )

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field, field_validator
 
 from services.scoring.signing import Signer
+from shared.settings import DistrictSettings
 from shared.settings import Settings as Shared
 
 
-class Settings(Shared):
+class Settings(Shared, DistrictSettings):
     """Those of every service, and its own."""
 
-    district: Path = Field(description="the folder of the district's data, like deploy/sample/hengyang")
     seal_key: str = Field(
         repr=False,
-        description="the Ed25519 private key that seals of published months are signed with, as PEM or base64; "
-        'python -c "from services.scoring.signing import new_key; print(new_key())" makes one',
+        description="为公布月份封存签名的 Ed25519 私钥，PEM 或 base64 · "
+        "the Ed25519 private key that seals of published months are signed with, as PEM or base64; "
+        '`python -c "from services.scoring.signing import new_key; print(new_key())"` makes one',
     )
     portal_url: str = Field(
-        pattern=r"^https?://[!-~]+$", max_length=200, description="the portal's address, for the QR codes of papers"
+        pattern=r"^https?://[!-~]+$",
+        max_length=200,
+        description="市民访问门户的网址，印在文书二维码中 · "
+        "the portal's address as citizens reach it; the QR codes of papers lead there",
     )
 
     @field_validator("seal_key")

@@ -6,10 +6,15 @@ import secrets
 import signal
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from deploy.local.servers import Server
 from tests.servers import Servers
+
+# How long an example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_configure() -> None:

@@ -1,0 +1,1 @@
+"""Inputs that broke other products doing this job; each test bears the number of its case."""

@@ -8,21 +8,15 @@ from starlette.routing import Mount
 
 from services.portal import api, pages
 from services.portal.handlers import BOARD
-from services.portal.portal import Portal
 from services.portal.rendering import STATIC, Assets
 from services.portal.repo import HANDED, SESSIONS
+from services.portal.resources import prepare
 from services.portal.settings import Settings
-from shared.service import Runtime, Service
-
-
-async def prepare(runtime: Runtime) -> Portal:
-    """Read the district's data, the templates and the texts. Raises OSError, ValueError, KeyError."""
-    return Portal(runtime)
-
+from shared.service import Service
 
 SERVICE = Service(
     name="portal",
-    routers=[api.router, *pages.ROUTERS],
+    routers=[*api.ROUTERS, *pages.ROUTERS],
     collections=[HANDED, SESSIONS],
     read_models=[BOARD],
     settings=Settings,

@@ -10,7 +10,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
 
-from services.portal.domain import CaseView, EntryView, Happened, ListView, MeasureView, StandingView, entry_id
+from services.portal.domain.cases import CaseView, Happened
+from services.portal.domain.entries import EntryView, entry_id
+from services.portal.domain.lists import ListView
+from services.portal.domain.measures import MeasureView
+from services.portal.domain.standings import StandingView
 from services.portal.repo import CASES, ENTRIES, LISTS, MEASURES, STANDINGS
 from shared.consumer import Handler, Subscription
 from shared.contracts import EventModel, reports
@@ -50,75 +54,75 @@ CASE_EVENTS: tuple[type[CaseEvent], ...] = (
 
 async def on_case(cases: Collection[CaseView], uow: UnitOfWork, event: Event) -> None:
     """The case as the event tells it, with one more line of history."""
-    told = cast(CaseEvent, event.data).case
-    before = await uow.find(cases, told.case) if event.sequence > 1 else None
+    case = cast(CaseEvent, event.data).case
+    before = await uow.find(cases, case.case) if event.sequence > 1 else None
     view = CaseView(
-        id=told.case,
+        id=case.case,
         sequence=event.sequence,
-        state=told.state,
-        channel=told.channel,
-        category=told.category,
-        community=told.place.community,
-        longitude=told.place.longitude,
-        latitude=told.place.latitude,
-        address=told.place.address,
-        photos=told.photos,
-        unit=told.unit,
-        registered_at=told.registered_at,
-        due_at=told.due_at,
-        closed_at=told.closed_at,
-        overdue_at=told.overdue_at,
-        reworks=told.reworks,
+        state=case.state,
+        channel=case.channel,
+        category=case.category,
+        community=case.place.community,
+        longitude=case.place.longitude,
+        latitude=case.place.latitude,
+        address=case.place.address,
+        photos=case.photos,
+        unit=case.unit,
+        registered_at=case.registered_at,
+        due_at=case.due_at,
+        closed_at=case.closed_at,
+        overdue_at=case.overdue_at,
+        reworks=case.reworks,
         timeline=[*(before.timeline if before else ()), _line(event)],
-        kind=told.kind,
-        stage=told.stage,
-        stage_due_at=told.stage_due_at,
-        level=told.level,
-        supporting=told.supporting,
-        reply_photos=told.reply_photos,
-        parent=told.parent,
-        children=told.children,
-        merged_into=told.merged_into,
-        repeat_of=told.repeat_of,
-        reopens=told.reopens,
-        satisfied=told.satisfied,
+        kind=case.kind,
+        stage=case.stage,
+        stage_due_at=case.stage_due_at,
+        level=case.level,
+        supporting=case.supporting,
+        reply_photos=case.reply_photos,
+        parent=case.parent,
+        children=case.children,
+        merged_into=case.merged_into,
+        repeat_of=case.repeat_of,
+        reopens=case.reopens,
+        satisfied=case.satisfied,
     )
     uow.put(cases, view)
 
 
 def _line(event: Event) -> Happened:
-    kind, told = event.type.split(".")[-2], cast(CaseEvent, event.data)
-    if not isinstance(told, CaseOverdue):
-        return Happened(kind, event.time, told.case.unit)
+    kind, data = event.type.split(".")[-2], cast(CaseEvent, event.data)
+    if not isinstance(data, CaseOverdue):
+        return Happened(kind, event.time, data.case.unit)
     # A limit runs out at a moment of its own; all else happens when it is written down.
-    at = told.reached_at or told.case.overdue_at or event.time
-    if told.stage is not Stage.RECTIFY:
-        return Happened("case-stage-overdue", at, told.case.unit)
-    return Happened(kind if told.level is Level.BLUE else f"{kind}-{told.level}", at, told.case.unit)
+    at = data.reached_at or data.case.overdue_at or event.time
+    if data.stage is not Stage.RECTIFY:
+        return Happened("case-stage-overdue", at, data.case.unit)
+    return Happened(kind if data.level is Level.BLUE else f"{kind}-{data.level}", at, data.case.unit)
 
 
 async def on_standing(standings: Collection[StandingView], uow: UnitOfWork, event: Event) -> None:
     """The unit's standing in the period."""
-    told = cast(StandingChanged, event.data)
-    uow.put(standings, StandingView(id=f"{told.unit}:{told.period}", **dict(told)))
+    standing = cast(StandingChanged, event.data)
+    uow.put(standings, StandingView(id=f"{standing.unit}:{standing.period}", **dict(standing)))
 
 
 async def on_entry(entries: Collection[EntryView], uow: UnitOfWork, event: Event) -> None:
-    """One more row of a unit's ledger."""
-    told = cast(EntryPosted, event.data)
-    uow.put(entries, EntryView(id=entry_id(told.unit, told.number), **dict(told)))
+    """One more entry of a unit's ledger."""
+    entry = cast(EntryPosted, event.data)
+    uow.put(entries, EntryView(id=entry_id(entry.unit, entry.number), **dict(entry)))
 
 
 async def on_measure(measures: Collection[MeasureView], uow: UnitOfWork, event: Event) -> None:
     """The measure as it stands."""
-    told = cast(MeasureChanged, event.data)
-    uow.put(measures, MeasureView(told.measure, told.unit, told.rung, told.state, told.issued_at))
+    measure = cast(MeasureChanged, event.data)
+    uow.put(measures, MeasureView(measure.measure, measure.unit, measure.rung, measure.state, measure.issued_at))
 
 
 async def on_list(lists: Collection[ListView], uow: UnitOfWork, event: Event) -> None:
     """The list is public, or was: of one that is withdrawn, who stood on it is gone from here, too."""
-    told = cast(ListPublished | ListWithdrawn, event.data)
-    uow.put(lists, ListView(id=told.list, **{name: value for name, value in told if name != "list"}))
+    data = cast(ListPublished | ListWithdrawn, event.data)
+    uow.put(lists, ListView(id=data.list, **{name: value for name, value in data if name != "list"}))
 
 
 def feed(generation: Generation) -> Subscription:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.portal.domain import CaseView, EntryView, ListView, MeasureView, StandingView
+from services.portal.domain.cases import CaseView
+from services.portal.domain.entries import EntryView
+from services.portal.domain.lists import ListView
+from services.portal.domain.measures import MeasureView
+from services.portal.domain.standings import StandingView
 from shared.store import Collection, Index
 
 NEWEST = (("registered_at", -1), ("_id", -1))
@@ -32,7 +36,7 @@ ENTRIES = Collection(
         Index((("unit", 1), ("number", -1))),
         Index((("unit", 1), ("period", 1), ("number", -1))),
         Index((("case", 1),)),
-        # Which rows were taken back.
+        # Which entries were taken back.
         Index((("unit", 1), ("reverses", 1)), partial={"reverses": {"$gt": 0}}),
     ],
 )

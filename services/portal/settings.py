@@ -1,4 +1,4 @@
-"""What the portal is told by its environment."""
+"""What the environment sets for the portal."""
 
 from __future__ import annotations
 

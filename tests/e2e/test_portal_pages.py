@@ -259,10 +259,10 @@ async def test_what_is_not_fixed_goes_back_to_its_unit(
     page: Page, platform: Platform, picture: Path, desk: Desk
 ) -> None:
     async with httpx.AsyncClient(timeout=10) as http:
-        told = await filed(http, platform)
-    await desk.finish(told["case"], told["unit"])
+        case = await filed(http, platform)
+    await desk.finish(case["case"], case["unit"])
     await page.goto(f"{platform.url('portal')}/track")
-    await page.fill("#code", told["tracking"])
+    await page.fill("#code", case["tracking"])
     await page.get_by_role("button", name="查看").click()
     await page.get_by_text("还没解决").click()
     await page.set_input_files("#object-photos", picture)
@@ -270,7 +270,7 @@ async def test_what_is_not_fixed_goes_back_to_its_unit(
     await page.get_by_role("button", name="要求重新办理").click()
     await expect(page.get_by_text("将重新办理")).to_be_visible(timeout=PATIENCE)
     await expect(page.locator(".timeline")).to_contain_text("只清了一半")
-    snapshot = await desk.snapshot(told["case"])
+    snapshot = await desk.snapshot(case["case"])
     assert (snapshot["state"], snapshot["reopens"]) == ("dispatched", 1)
 
 
@@ -366,17 +366,17 @@ async def test_the_ranking_moves_before_the_viewers_eyes(page: Page, platform: P
 
 async def test_the_office_tries_other_points_and_sees_who_would_move(page: Page, platform: Platform) -> None:
     async with httpx.AsyncClient(timeout=10) as http:
-        told = await filed(http, platform)
+        case = await filed(http, platform)
         let_days_pass(platform, 20)
-        await _tried(page, platform, http, told)
+        await _tried(page, platform, http, case)
 
 
-async def _tried(page: Page, platform: Platform, http: httpx.AsyncClient, told: dict[str, Any]) -> None:
-    period = told["due_at"][:7]
+async def _tried(page: Page, platform: Platform, http: httpx.AsyncClient, case: dict[str, Any]) -> None:
+    period = case["due_at"][:7]
 
     async def charged() -> bool:
-        ledger = (await http.get(f"{platform.url('scoring')}/units/{told['unit']}/ledger?limit=500")).json()
-        return any(row["case"] == told["case"] for row in ledger["entries"])
+        ledger = (await http.get(f"{platform.url('scoring')}/units/{case['unit']}/ledger?limit=500")).json()
+        return any(row["case"] == case["case"] for row in ledger["entries"])
 
     assert await eventually(charged)
     await page.goto(f"{platform.url('portal')}/office/what-if")
@@ -392,8 +392,8 @@ async def _tried(page: Page, platform: Platform, http: httpx.AsyncClient, told: 
     assert "token" not in page.url
     assert await page.input_value("#bearer") == ""
     assert await page.input_value(r"#points\.case-overdue\.otherwise") == "4"
-    after = (await http.get(f"{platform.url('scoring')}/units/{told['unit']}/ledger?limit=500")).json()
-    assert not [each for each in after["entries"] if each["case"] == told["case"] and each["points"] == "2"]
+    after = (await http.get(f"{platform.url('scoring')}/units/{case['unit']}/ledger?limit=500")).json()
+    assert not [each for each in after["entries"] if each["case"] == case["case"] and each["points"] == "2"]
 
 
 BLACK = {
@@ -437,8 +437,10 @@ async def test_a_black_list_is_read_on_a_phone_until_it_is_withdrawn(page: Page,
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_have_text("环境卫生服务中心")
     async with httpx.AsyncClient(base_url=platform.url("scoring"), timeout=10) as http:
-        told = await http.post(f"/lists/{id}/withdraw", json={"reason": "不属实"}, headers=platform.token("office"))
-        assert told.status_code == 200, told.text
+        withdrawal = await http.post(
+            f"/lists/{id}/withdraw", json={"reason": "不属实"}, headers=platform.token("office")
+        )
+        assert withdrawal.status_code == 200, withdrawal.text
     await page.goto(f"{platform.url('portal')}/lists/{id}")
     await shown_at_last(page, ".withdrawn")
     await expect(page.locator(".listed")).to_have_count(0)
@@ -465,21 +467,21 @@ async def test_the_board_is_built_anew_beside_the_live_one(platform: Platform) -
     portal = platform.url("portal")
     async with httpx.AsyncClient(base_url=portal, timeout=10) as http:
 
-        async def told(case: str) -> Any:
+        async def case_shown(case: str) -> Any:
             answer = await http.get(f"/api/cases/{case}")
             return answer.json() if answer.status_code == 200 else None
 
         old = (await filed(http, platform))["case"]
-        before = await eventually(lambda: told(old))
+        before = await eventually(lambda: case_shown(old))
         await rebuilt(platform)
         new = (await filed(http, platform))["case"]
-        assert await eventually(lambda: told(new))
-        assert await told(old) == before
+        assert await eventually(lambda: case_shown(new))
+        assert await case_shown(old) == before
 
 
 async def rebuilt(platform: Platform) -> None:
     """What `python -m services.portal rebuild board` does."""
-    told = {
+    settings = {
         "namespace": platform.namespace,
         "mongodb_uri": platform.mongodb_uri,
         "kafka_bootstrap_servers": platform.kafka,
@@ -490,7 +492,7 @@ async def rebuilt(platform: Platform) -> None:
         "reports_url": platform.url("reports"),
         "scoring_url": platform.url("scoring"),
     }
-    runtime = connect(SERVICE, Settings.model_validate(told))
+    runtime = connect(SERVICE, Settings.model_validate(settings))
     try:
         generation = await rebuild(runtime.store, runtime.broker, BOARD, patience=60)
         assert generation.number > 1

@@ -14,13 +14,13 @@ from typing import Any
 import httpx
 
 from services.portal.app import SERVICE
+from services.portal.clients.reports import Reports
 from services.portal.handlers import BOARD, feed
-from services.portal.reporting import Reports
 from shared.clock import FixedClock
 from shared.event import Event
 from shared.readmodel import Projector, create
 from tests.inprocess import Inside, inside
-from tests.unit.portal.categories import asked, told
+from tests.unit.portal.categories import asked, category
 from tests.unit.portal.events import CASE, NOON
 
 CODE = "7Q3-KX0-M4T-ZA9-2RC-5NE"
@@ -38,10 +38,10 @@ NO_PHOTO = ("photos", ("", b""))
 UNKNOWN: dict[str, Any] = {"code": "tracking-code-unknown", "status": 404, "detail": "没有这个查询码，或已过保存期限"}
 MISTYPED: dict[str, Any] = {"code": "tracking-code-mistyped", "status": 422, "detail": "查询码有误", "field": "code"}
 CATEGORIES = [
-    told("exposed-rubbish", name="暴露垃圾", name_en="Exposed rubbish"),
-    told("manhole-cover", name="井盖缺失破损", photo_required=True),
-    told("noise", name="噪声扰民", name_en="Noise", public=False),
-    told(
+    category("exposed-rubbish", name="暴露垃圾", name_en="Exposed rubbish"),
+    category("manhole-cover", name="井盖缺失破损", photo_required=True),
+    category("noise", name="噪声扰民", name_en="Noise", public=False),
+    category(
         "public-toilet",
         name="公厕脏乱",
         questions=[asked("where", required=True), asked("faults", "choices"), asked("since", "date")],
@@ -65,8 +65,8 @@ class FakeReports:
     followed: dict[str, str] = field(default_factory=dict)
     follow_problem: dict[str, Any] | None = None
     tracked: dict[str, dict[str, Any]] = field(default_factory=dict)
-    said: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
-    say_problem: dict[str, Any] | None = None
+    feedback: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    feedback_problem: dict[str, Any] | None = None
     limited: bool = False
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -108,8 +108,8 @@ class FakeReports:
             return httpx.Response(304, headers={"etag": '"one"', "cache-control": "private, max-age=5"})
         if "/hidden/" in request.url.path:
             return httpx.Response(404, json={"code": "photos-not-found"})
-        told = {"etag": '"one"', "cache-control": "private, max-age=5", "content-type": "text/html"}
-        return httpx.Response(200, content=b"<script>", headers=told)
+        headers = {"etag": '"one"', "cache-control": "private, max-age=5", "content-type": "text/html"}
+        return httpx.Response(200, content=b"<script>", headers=headers)
 
     def _photo(self, content: bytes) -> httpx.Response:
         if self.photo_problem and b"broken" in content:
@@ -120,8 +120,8 @@ class FakeReports:
     def _case(self, request: httpx.Request, content: bytes) -> httpx.Response:
         if self.problem:
             return httpx.Response(self.problem["status"], json=self.problem)
-        key, told = request.headers["idempotency-key"], json.loads(content)
-        if self.filed.setdefault(key, told) != told:
+        key, case = request.headers["idempotency-key"], json.loads(content)
+        if self.filed.setdefault(key, case) != case:
             return httpx.Response(422, json={"code": "idempotency-key-reused", "status": 422, "detail": "reused"})
         case = f"20261103-ABCDEFGHJ{list(self.filed).index(key)}"
         return httpx.Response(201, json={"case": case, "state": "dispatched", "sequence": 1, "tracking": CODE})
@@ -133,16 +133,16 @@ class FakeReports:
         self.followed[request.headers["idempotency-key"]] = case
         return httpx.Response(201, json={"case": case, "tracking": FOLLOWING})
 
-    def _tracking(self, request: httpx.Request, told: dict[str, Any]) -> httpx.Response:
-        code, deed = told.pop("code"), request.url.path.removeprefix("/tracking").strip("/")
+    def _tracking(self, request: httpx.Request, body: dict[str, Any]) -> httpx.Response:
+        code, action = body.pop("code"), request.url.path.removeprefix("/tracking").strip("/")
         if code not in self.tracked:
             refusal = UNKNOWN if len(code) == len(CODE) else MISTYPED
             return httpx.Response(refusal["status"], json=refusal)
-        if not deed:
+        if not action:
             return httpx.Response(200, json=self.tracked[code])
-        if self.say_problem:
-            return httpx.Response(self.say_problem["status"], json=self.say_problem)
-        self.said[request.headers["idempotency-key"]] = (deed, told)
+        if self.feedback_problem:
+            return httpx.Response(self.feedback_problem["status"], json=self.feedback_problem)
+        self.feedback[request.headers["idempotency-key"]] = (action, body)
         return httpx.Response(200, json={"case": CASE, "state": "registered", "words": "已受理", "sequence": 2})
 
 

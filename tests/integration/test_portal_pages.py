@@ -19,10 +19,10 @@ import pytest
 import uvicorn
 
 from deploy.local.servers import free_port
-from services.portal.district import Name, Rung
-from services.portal.live import Live
+from services.portal.district import Rung
 from services.portal.rendering import Pages
 from services.portal.repo import CASES, ENTRIES, STANDINGS
+from services.portal.views.live import Live
 from shared.contracts.reports import (
     CaseAcknowledged,
     CaseClosed,
@@ -34,6 +34,7 @@ from shared.contracts.reports import (
     Level,
 )
 from shared.contracts.scoring import FactKind, ListItem, ListKind
+from shared.district import Name
 from shared.service import application
 from shared.store.unit import Change, Write
 from tests.inprocess import Inside
@@ -69,7 +70,7 @@ async def portal(mongodb_uri: str, namespace: str, tmp_path: Path, reports: Fake
 async def test_a_case_shows_what_is_public(portal: Inside) -> None:
     await heard(portal, case_event(photos=("one",)), entry_event("huanwei", 1))
     page = (await portal.http.get(f"/cases/{CASE}")).text
-    for told in (
+    for shown in (
         CASE,
         "暴露垃圾",
         "祥光社区北门",
@@ -78,7 +79,7 @@ async def test_a_case_shows_what_is_public(portal: Inside) -> None:
         "整改超期（蓝色）",
         "2026-11-03 12:00",
     ):
-        assert told in page
+        assert shown in page
     assert 'class="pin"' in page
 
 
@@ -144,8 +145,8 @@ async def test_a_case_shows_who_helps_how_late_it_is_and_what_was_done(portal: I
     }
     await heard(portal, case_event(photos=("one",)), case_event(2, CaseReplied, reply_photos=("after",), **late))
     page = (await portal.http.get(f"/cases/{CASE}")).text
-    for told in ("/units/chengguan", "/units/jiaojing", "超期·橙色督办", "整改后照片", "/photos/after/thumb"):
-        assert told in page
+    for shown in ("/units/chengguan", "/units/jiaojing", "超期·橙色督办", "整改后照片", "/photos/after/thumb"):
+        assert shown in page
     assert "超期·橙色督办" in (await portal.http.get("/cases")).text
 
 
@@ -190,7 +191,7 @@ async def test_praise_has_no_deadline_and_is_nothing_that_was_put_right(portal: 
 
 
 async def test_a_category_that_the_office_has_made_since_has_its_name(portal: Inside, reports: FakeReports) -> None:
-    reports.categories.append(categories.told("drones", name="无人机扰民", name_en="Drones"))
+    reports.categories.append(categories.category("drones", name="无人机扰民", name_en="Drones"))
     await heard(portal, case_event(category="drones"))
     assert "无人机扰民" in (await portal.http.get(f"/cases/{CASE}")).text
     assert "Drones" in (await portal.http.get("/cases?lang=en")).text
@@ -198,8 +199,8 @@ async def test_a_category_that_the_office_has_made_since_has_its_name(portal: In
 
 async def test_who_may_not_know_the_spot_does_not_get_it_as_json_either(portal: Inside) -> None:
     await heard(portal, case_event(category="noise", address=""))
-    told = (await portal.http.get(f"/api/cases/{CASE}")).json()
-    assert (told["longitude"], told["latitude"], told["community"]) == (None, None, "430476001007")
+    case = (await portal.http.get(f"/api/cases/{CASE}")).json()
+    assert (case["longitude"], case["latitude"], case["community"]) == (None, None, "430476001007")
 
 
 async def test_a_document_of_before_is_still_shown(portal: Inside) -> None:
@@ -217,9 +218,9 @@ async def test_a_document_of_before_is_still_shown(portal: Inside) -> None:
 
 async def test_the_same_case_as_json(portal: Inside) -> None:
     await heard(portal, case_event())
-    told = (await portal.http.get(f"/api/cases/{CASE}")).json()
-    assert (told["id"], told["state"], told["sequence"]) == (CASE, "dispatched", 1)
-    assert told["timeline"][0]["kind"] == "case-registered"
+    case = (await portal.http.get(f"/api/cases/{CASE}")).json()
+    assert (case["id"], case["state"], case["sequence"]) == (CASE, "dispatched", 1)
+    assert case["timeline"][0]["kind"] == "case-registered"
     missing = await portal.http.get("/api/cases/unknown")
     assert (missing.status_code, missing.json()["code"]) == (404, "case-not-shown")
 
@@ -241,10 +242,10 @@ async def test_photos_come_through_the_portal_as_pictures_only(portal: Inside, r
 
 async def test_the_ranking_of_a_month(portal: Inside) -> None:
     await heard(portal, standing_event("huanwei", "97.5"), standing_event("huanwei", "50", period="2026-10"))
-    told = (await portal.http.get("/api/ranking")).json()
-    assert told["period"] == "2026-11"
-    assert told["standings"][-1]["unit"] == "huanwei"
-    assert told["standings"][-1]["score"] == "97.5"
+    ranking = (await portal.http.get("/api/ranking")).json()
+    assert ranking["period"] == "2026-11"
+    assert ranking["standings"][-1]["unit"] == "huanwei"
+    assert ranking["standings"][-1]["score"] == "97.5"
     before = (await portal.http.get("/api/ranking?period=2026-10")).json()
     assert before["standings"][-1]["points_lost"] == "50"
     page = (await portal.http.get("/ranking?period=2026-10&group=services")).text
@@ -258,8 +259,8 @@ async def test_a_units_ledger_with_reasons_and_hashes(portal: Inside) -> None:
     await heard(portal, standing_event("huanwei", "80"), *(entry_event("huanwei", number) for number in range(1, 33)))
     first = (await portal.http.get("/units/huanwei")).text
     assert re.findall(r'id="row-(\d+)"', first)[:2] == ["32", "31"]
-    for told in (f"{32:064x}", "整改超期（蓝色）", f"/cases/{CASE}", "暴露垃圾", f"reports.case/{CASE}/2"):
-        assert told in first
+    for shown in (f"{32:064x}", "整改超期（蓝色）", f"/cases/{CASE}", "暴露垃圾", f"reports.case/{CASE}/2"):
+        assert shown in first
     after = re.search(r'rel="next" href="([^"]+)"', first)
     assert after is not None
     assert re.findall(r'id="row-(\d+)"', (await portal.http.get(unescape(after[1]))).text) == ["2", "1"]
@@ -480,7 +481,7 @@ async def served(portal: Inside) -> AsyncIterator[str]:
 
 
 async def test_the_ranking_is_streamed_resumed_and_has_an_end_to_its_seats(portal: Inside) -> None:
-    portal.runtime.own.live = Live(portal.runtime.own.views.ranking, clients=1)
+    portal.runtime.own.live = Live(portal.runtime.own.board.standings.ranking, clients=1)
     await heard(portal, standing_event("huanwei", "99"))
     async with served(portal) as address, httpx.AsyncClient(base_url=address, timeout=20) as http:
         async with http.stream("GET", "/ranking/events") as stream:
@@ -505,14 +506,14 @@ async def test_the_ranking_is_streamed_resumed_and_has_an_end_to_its_seats(porta
 
 async def message(lines: AsyncIterator[str]) -> dict[str, str]:
     """The next event of a stream; comments are none."""
-    told: dict[str, str] = {}
+    fields: dict[str, str] = {}
     async for line in lines:
         name, colon, value = line.partition(": ")
         if colon and name:
-            told[name] = value
-        elif not line and told:
+            fields[name] = value
+        elif not line and fields:
             break
-    return told
+    return fields
 
 
 # ---- all pages ---------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from tests.integration.portal_world import (
     opened,
     sent,
 )
-from tests.unit.portal.categories import told
+from tests.unit.portal.categories import category
 from tests.unit.portal.events import NOON
 
 DONE = "/report/done?case=20261103-ABCDEFGHJ0&sequence=1"
@@ -46,9 +46,9 @@ async def portal(mongodb_uri: str, namespace: str, tmp_path: Path, reports: Fake
 async def test_a_report_goes_to_reports_and_the_browser_to_its_case(portal: Inside, reports: FakeReports) -> None:
     answer = await sent(portal, PHOTO)
     assert (answer.status_code, answer.headers["location"]) == (303, DONE)
-    [told] = reports.filed.values()
-    assert (told["category"], told["photos"], told["reporter"]["name"]) == ("exposed-rubbish", ["photo1"], "王女士")
-    assert told["channel"] == "citizen"
+    [case] = reports.filed.values()
+    assert (case["category"], case["photos"], case["reporter"]["name"]) == ("exposed-rubbish", ["photo1"], "王女士")
+    assert case["channel"] == "citizen"
     assert reports.uploads == [b"\xff\xd8 a picture"]
     assert reports.seen[0].headers["content-length"] == str(len(reports.uploads[0]))
 
@@ -63,8 +63,8 @@ async def test_nothing_personal_is_kept_here(portal: Inside, reports: FakeReport
 
 
 async def test_a_double_click_or_a_reload_files_one_case(portal: Inside, reports: FakeReports) -> None:
-    told = {**await opened(portal), **REPORT}
-    answers = [await portal.http.post("/report", data=told, files=[PHOTO]) for _ in range(3)]
+    typed = {**await opened(portal), **REPORT}
+    answers = [await portal.http.post("/report", data=typed, files=[PHOTO]) for _ in range(3)]
     assert {answer.headers["location"] for answer in answers} == {DONE}
     assert len(reports.filed) == 1
     assert len(reports.uploads) == 1
@@ -94,8 +94,8 @@ async def test_a_corrected_form_is_filed_with_the_photos_that_are_there_already(
     reports.problem = {"code": "x", "status": 422, "detail": "no", "field": "text"}
     refused = await sent(portal, PHOTO)
     reports.problem = None
-    told = {**hidden(refused), **REPORT, "kept": "photo1"}
-    answer = await portal.http.post("/report", data=told, files=[NO_PHOTO])
+    typed = {**hidden(refused), **REPORT, "kept": "photo1"}
+    answer = await portal.http.post("/report", data=typed, files=[NO_PHOTO])
     assert answer.status_code == 303
     assert [case["photos"] for case in reports.filed.values()] == [["photo1"]]
     assert len(reports.uploads) == 1
@@ -123,24 +123,24 @@ async def test_while_reports_is_away_the_form_waits_and_then_files_one_case(
     portal: Inside, reports: FakeReports
 ) -> None:
     reports.away = True
-    told = {**await opened(portal), **REPORT}
-    answer = await portal.http.post("/report", data=told, files=[PHOTO])
+    typed = {**await opened(portal), **REPORT}
+    answer = await portal.http.post("/report", data=typed, files=[PHOTO])
     assert answer.status_code == 503
     assert "retry-after" in answer.headers
     assert "垃圾桶满了没人清" in answer.text
-    assert hidden(answer)["key"] == told["key"]
+    assert hidden(answer)["key"] == typed["key"]
     reports.away = False
-    assert (await portal.http.post("/report", data=told, files=[PHOTO])).status_code == 303
+    assert (await portal.http.post("/report", data=typed, files=[PHOTO])).status_code == 303
     assert len(reports.filed) == 1
 
 
 async def test_a_changed_report_under_a_used_key_is_told_apart(portal: Inside, reports: FakeReports) -> None:
-    told = {**await opened(portal), **REPORT}
-    await portal.http.post("/report", data=told, files=[NO_PHOTO])
-    answer = await portal.http.post("/report", data={**told, "text": "另一个"}, files=[NO_PHOTO])
+    typed = {**await opened(portal), **REPORT}
+    await portal.http.post("/report", data=typed, files=[NO_PHOTO])
+    answer = await portal.http.post("/report", data={**typed, "text": "另一个"}, files=[NO_PHOTO])
     assert answer.status_code == 422
     assert "此前已经受理" in answer.text
-    assert hidden(answer)["key"] != told["key"]
+    assert hidden(answer)["key"] != typed["key"]
     assert len(reports.filed) == 1
 
 
@@ -155,9 +155,9 @@ async def test_a_form_of_another_site_files_nothing(portal: Inside, reports: Fak
 
 
 async def test_a_form_without_a_cookie_files_nothing(portal: Inside, reports: FakeReports) -> None:
-    told = {**await opened(portal), **REPORT}
+    typed = {**await opened(portal), **REPORT}
     portal.http.cookies.clear()
-    assert (await portal.http.post("/report", data=told)).status_code == 403
+    assert (await portal.http.post("/report", data=typed)).status_code == 403
     assert not reports.seen
 
 
@@ -175,8 +175,8 @@ async def test_who_goes_back_finds_the_form_with_the_same_key(portal: Inside) ->
 
 
 async def test_one_address_may_not_report_without_end(portal: Inside, reports: FakeReports) -> None:
-    told = {**await opened(portal), **REPORT}
-    answers = [await portal.http.post("/report", data={**told, "csrf": ""}) for _ in range(21)]
+    typed = {**await opened(portal), **REPORT}
+    answers = [await portal.http.post("/report", data={**typed, "csrf": ""}) for _ in range(21)]
     assert [answer.status_code for answer in answers] == [403] * 20 + [429]
     assert int(answers[-1].headers["retry-after"]) >= 1
     assert "text/html" in answers[-1].headers["content-type"]
@@ -191,8 +191,8 @@ async def test_a_report_larger_than_all_photos_together_is_refused_in_words(port
 
 
 async def test_what_is_no_form_is_refused_in_words(portal: Inside) -> None:
-    told = {"content-type": "multipart/form-data; boundary=x"}
-    answer = await portal.http.post("/report", content=b"no boundary", headers=told)
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = await portal.http.post("/report", content=b"no boundary", headers=headers)
     assert answer.status_code in {403, 422}
     assert "text/html" in answer.headers["content-type"]
 
@@ -209,8 +209,8 @@ async def test_praise_is_filed_as_praise(portal: Inside, reports: FakeReports) -
     reports.similar = [near()]
     answer = await sent(portal, kind="praise", category="manhole-cover", **SPOT)
     assert answer.status_code == 303
-    [told] = reports.filed.values()
-    assert (told["kind"], told["category"]) == ("praise", "manhole-cover")
+    [case] = reports.filed.values()
+    assert (case["kind"], case["category"]) == ("praise", "manhole-cover")
 
 
 async def test_while_reports_limits_somebody_the_form_says_when_to_come_back(
@@ -227,7 +227,7 @@ async def test_while_reports_limits_somebody_the_form_says_when_to_come_back(
 
 
 async def test_the_form_offers_what_the_office_has_in_its_catalogue(portal: Inside, reports: FakeReports) -> None:
-    reports.categories[:] = [told("drones", name="无人机扰民"), told("bins", retired=True)]
+    reports.categories[:] = [category("drones", name="无人机扰民"), category("bins", retired=True)]
     page = (await portal.http.get("/report")).text
     assert re.findall(r'<option value="([\w-]+)" data-guidance', page) == ["drones"]
 
@@ -410,7 +410,7 @@ async def test_a_report_that_names_only_its_community_is_like_no_other(portal: I
 async def test_the_code_is_told_once_and_is_in_no_address(portal: Inside) -> None:
     answer = await sent(portal)
     assert CODE not in answer.headers["location"]
-    cookie = next(each for each in answer.headers.get_list("set-cookie") if each.startswith("told="))
+    cookie = next(each for each in answer.headers.get_list("set-cookie") if each.startswith("code="))
     for guard in ("HttpOnly", "Path=/report/done", "Max-Age=300", "SameSite=lax"):
         assert guard in cookie
     first = await portal.http.get(answer.headers["location"])

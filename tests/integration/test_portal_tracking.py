@@ -44,7 +44,7 @@ def view(**change: Any) -> dict[str, Any]:
 
 
 def line(command: str, words: str, **change: Any) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    happened: dict[str, Any] = {
         "at": NOON.isoformat(),
         "command": command,
         "words": words,
@@ -52,7 +52,7 @@ def line(command: str, words: str, **change: Any) -> dict[str, Any]:
         "note": "",
         "photos": [],
     }
-    return {**told, "mine": False, **change}
+    return {**happened, "mine": False, **change}
 
 
 CLOSED = {
@@ -88,9 +88,9 @@ async def shown(portal: Inside) -> httpx.Response:
     return page
 
 
-def form_of(page: httpx.Response, deed: str) -> dict[str, str]:
+def form_of(page: httpx.Response, action: str) -> dict[str, str]:
     """The hidden fields of one of the page's forms."""
-    found = re.search(rf'<form method="post" action="/track/{deed}".*?</form>', page.text, re.DOTALL)
+    found = re.search(rf'<form method="post" action="/track/{action}".*?</form>', page.text, re.DOTALL)
     assert found is not None
     return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', found[0]))
 
@@ -121,12 +121,12 @@ async def test_the_code_is_in_no_address_and_in_no_database(portal: Inside, repo
 
 
 @pytest.mark.parametrize(
-    ("code", "told"), [("2RC-5NE-7Q3-KX0-M4T-ZA9", "没有这个查询码"), ("nonsense", "查询码有误"), ("", "查询码有误")]
+    ("code", "message"), [("2RC-5NE-7Q3-KX0-M4T-ZA9", "没有这个查询码"), ("nonsense", "查询码有误"), ("", "查询码有误")]
 )
-async def test_a_wrong_code_is_told_plainly_and_opens_nothing(portal: Inside, code: str, told: str) -> None:
+async def test_a_wrong_code_is_told_plainly_and_opens_nothing(portal: Inside, code: str, message: str) -> None:
     answer = await entered(portal, code)
     assert answer.status_code == 422
-    assert f'role="alert">{told}' in answer.text
+    assert f'role="alert">{message}' in answer.text
     assert code == "" or code not in answer.text
     assert await portal.runtime.store.count(SESSIONS, {}) == 0
 
@@ -186,8 +186,8 @@ async def test_the_page_tells_how_it_goes(portal: Inside, reports: FakeReports) 
     mine = line("comment", "进展", by="reporter", note="在北门", mine=True)
     reports.tracked[CODE] = view(timeline=[line("register", "已受理"), mine, reply], moderation="pending")
     page = (await shown(portal)).text
-    for told in ("暴露垃圾", "市容环卫公司", "还剩 4 小时 0 分", "已清运\n&lt;b&gt;", "/photos/after/thumb", "在北门"):
-        assert told in page
+    for part in ("暴露垃圾", "市容环卫公司", "还剩 4 小时 0 分", "已清运\n&lt;b&gt;", "/photos/after/thumb", "在北门"):
+        assert part in page
     assert "照片和地址待审核后公开" in page
     assert page.index("责任单位回复") < page.index("在北门") < page.index(">已受理<")
 
@@ -231,7 +231,7 @@ async def test_a_question_is_answered_with_words_and_a_photo(portal: Inside, rep
     assert "2026-11-06 12:00" in page.text
     answer = await portal.http.post("/track/update", data={**form_of(page, "update"), "text": "3 号楼"}, files=[PHOTO])
     assert (answer.status_code, answer.headers["location"]) == (303, "/track?done=update")
-    assert list(reports.said.values()) == [("update", {"text": "3 号楼", "photos": ["photo1"]})]
+    assert list(reports.feedback.values()) == [("update", {"text": "3 号楼", "photos": ["photo1"]})]
     assert "已收到您的补充" in (await portal.http.get("/track?done=update")).text
 
 
@@ -239,7 +239,7 @@ async def test_a_double_click_says_it_once(portal: Inside, reports: FakeReports)
     fields = {**form_of(await shown(portal), "update"), "text": "在北门"}
     answers = [await portal.http.post("/track/update", data=fields, files=[PHOTO]) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [303, 303]
-    assert (len(reports.said), len(reports.uploads)) == (1, 1)
+    assert (len(reports.feedback), len(reports.uploads)) == (1, 1)
 
 
 async def test_the_result_is_rated(portal: Inside, reports: FakeReports) -> None:
@@ -249,7 +249,7 @@ async def test_the_result_is_rated(portal: Inside, reports: FakeReports) -> None
     assert (await portal.http.post("/track/rate", data={**fields, "resolved": "yes"})).status_code == 422
     answer = await portal.http.post("/track/rate", data={**fields, "resolved": "yes", "satisfied": "no"})
     assert answer.headers["location"] == "/track?done=rate"
-    assert list(reports.said.values()) == [("rate", {"resolved": True, "satisfied": False})]
+    assert list(reports.feedback.values()) == [("rate", {"resolved": True, "satisfied": False})]
     reports.tracked[CODE] = view(**CLOSED, resolved=True, satisfied=False)
     rated = (await portal.http.get("/track")).text
     assert "已解决 · 不满意" in rated
@@ -266,18 +266,23 @@ async def test_what_is_not_in_order_needs_a_photo(portal: Inside, reports: FakeR
     assert "只清了一半</textarea>" in refused.text
     answer = await portal.http.post("/track/object", data=fields, files=[PHOTO])
     assert answer.headers["location"] == "/track?done=object"
-    assert list(reports.said.values()) == [("object", {"text": "只清了一半", "photos": ["photo1"]})]
+    assert list(reports.feedback.values()) == [("object", {"text": "只清了一半", "photos": ["photo1"]})]
 
 
 async def test_a_report_is_taken_back(portal: Inside, reports: FakeReports) -> None:
     page = await shown(portal)
     answer = await portal.http.post("/track/withdraw", data={**form_of(page, "withdraw"), "text": "已经好了"})
     assert answer.headers["location"] == "/track?done=withdraw"
-    assert list(reports.said.values()) == [("withdraw", {"reason": "已经好了"})]
+    assert list(reports.feedback.values()) == [("withdraw", {"reason": "已经好了"})]
 
 
 async def test_what_reports_refuses_is_told_and_nothing_typed_is_lost(portal: Inside, reports: FakeReports) -> None:
-    reports.say_problem = {"code": "text-has-markup", "status": 422, "detail": "文字不能含有网页标记", "field": "text"}
+    reports.feedback_problem = {
+        "code": "text-has-markup",
+        "status": 422,
+        "detail": "文字不能含有网页标记",
+        "field": "text",
+    }
     fields = {**form_of(await shown(portal), "update"), "text": "<b>"}
     refused = await portal.http.post("/track/update", data=fields, files=[PHOTO])
     assert refused.status_code == 422
@@ -297,14 +302,14 @@ async def test_while_reports_is_away_what_was_typed_stays_at_hand(portal: Inside
     reports.away = False
     again = {**form_of(waiting, "update"), "text": "在北门"}
     assert (await portal.http.post("/track/update", data=again, files=[NO_PHOTO])).status_code == 303
-    assert len(reports.said) == 1
+    assert len(reports.feedback) == 1
 
 
 async def test_a_form_of_another_site_says_nothing(portal: Inside, reports: FakeReports) -> None:
     fields = {**form_of(await shown(portal), "update"), "text": "在北门", "csrf": "x"}
     answer = await portal.http.post("/track/update", data=fields, files=[PHOTO])
     assert answer.status_code == 403
-    assert not reports.said
+    assert not reports.feedback
     assert not reports.uploads
 
 
@@ -313,7 +318,7 @@ async def test_without_a_session_nothing_is_said(portal: Inside, reports: FakeRe
     portal.http.cookies.delete("track")
     answer = await portal.http.post("/track/update", data=fields, files=[PHOTO])
     assert (answer.status_code, "再输入一次查询码" in answer.text) == (403, True)
-    assert not reports.said
+    assert not reports.feedback
 
 
 async def test_there_are_no_other_forms(portal: Inside) -> None:

@@ -1,5 +1,6 @@
 """The forms: what was typed, what is missing in it, and how it goes to the reports service."""
 
+from services.portal.forms.feedback import ACTIONS, Feedback
 from services.portal.forms.reading import (
     BODY_BYTES,
     FIELD_BYTES,
@@ -13,19 +14,18 @@ from services.portal.forms.reading import (
     photos_of,
 )
 from services.portal.forms.report import Report
-from services.portal.forms.say import DEEDS, Say
 
 __all__ = [
+    "ACTIONS",
     "BODY_BYTES",
-    "DEEDS",
     "FIELDS",
     "FIELD_BYTES",
     "PHOTO_BYTES",
     "PHOTO_ID",
     "PHOTO_LIMIT",
     "Faults",
+    "Feedback",
     "Report",
-    "Say",
     "at_fields",
     "new_key",
     "photos_of",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from starlette.datastructures import FormData, UploadFile
 
-from services.portal.reporting import Fault
+from services.portal.clients.peer import Fault
 
 PHOTO_LIMIT = 3
 PHOTO_BYTES = 15 * 1024 * 1024
@@ -82,10 +82,10 @@ def photo_fault(photos: Sequence[UploadFile], kept: Sequence[str]) -> str | None
 
 def at_fields(faults: Sequence[Fault]) -> Mapping[str, str]:
     """What the reports service said, by the field of the form."""
-    told: dict[str, str] = {}
+    found: dict[str, str] = {}
     for fault in faults:
         path = fault.field.removeprefix("body.")
         first, _, rest = path.partition(".")
         name = f"{ANSWER}{rest.partition('.')[0]}" if first == "answers" and rest else ""
-        told.setdefault(name or _FIELDS.get(path) or _FIELDS.get(first, ""), fault.message)
-    return told
+        found.setdefault(name or _FIELDS.get(path) or _FIELDS.get(first, ""), fault.message)
+    return found

@@ -8,8 +8,8 @@ from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 
-from services.portal.catalogue import SEVERAL, Catalogue, Category, Question
 from services.portal.district import District
+from services.portal.district.catalogue import SEVERAL, Catalogue, Category, Question
 from services.portal.forms.reading import ANSWER, Faults, kept_of, key_of, new_key, photo_fault, text_of
 from shared.contracts.reports import Kind
 
@@ -125,7 +125,7 @@ class Report:
             "text": self.text,
             "channel": "citizen",
             "kind": self.kind.value,
-            "answers": dict(self._told(self.questions(catalogue))),
+            "answers": dict(self._answers(self.questions(catalogue))),
             "photos": list(self.kept),
             "reporter": self._reporter(),
         }
@@ -137,7 +137,7 @@ class Report:
         longitude, latitude = _degrees(self.longitude), _degrees(self.latitude)
         return None if longitude is None or latitude is None else (longitude, latitude)
 
-    def _told(self, questions: Sequence[Question]) -> Mapping[str, str | list[str]]:
+    def _answers(self, questions: Sequence[Question]) -> Mapping[str, str | list[str]]:
         """The answers to these questions. Others were not asked, or are not any more."""
         given = {each.code: self.answers[each.code] for each in questions if self.answers.get(each.code)}
         several = {each.code for each in questions if each.kind == SEVERAL}

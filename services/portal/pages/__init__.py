@@ -1,7 +1,7 @@
-"""The pages. A handler reads the address leniently, asks the views or the reports service, and picks a template."""
+"""The pages. A handler reads the address leniently, asks the views or another service, and picks a template."""
 
-from services.portal.pages import board, cases, report, track, trial
+from services.portal.pages import cases, home, lists, report, standings, track, what_if
 
 __all__ = ["ROUTERS"]
 
-ROUTERS = (cases.router, report.router, track.router, trial.router, board.router)
+ROUTERS = (home.router, cases.router, report.router, track.router, what_if.router, standings.router, lists.router)

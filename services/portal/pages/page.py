@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import wraps
-from typing import Annotated, ParamSpec, cast
+from typing import ParamSpec, cast
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 
-from services.portal.portal import portal_of
+from services.portal.clients.peer import Rejected
+from services.portal.forms.reading import BODY_BYTES, FIELD_BYTES, FIELDS
 from services.portal.rendering import language_of
-from services.portal.reporting import Rejected
-from shared.auth import Principal, anyone
-from shared.errors import DomainError, TooMany, Unavailable
+from services.portal.resources import resources_of
+from shared import telemetry
+from shared.errors import DomainError, Invalid, TooLarge, TooMany, Unavailable
+from shared.http import client_address
 from shared.messages import Messages
 
-Anyone = Annotated[Principal, Depends(anyone())]
 P = ParamSpec("P")
 
 CASE_ID = re.compile(r"[0-9]{8}-[0-9A-Z]{10}(-[0-9]{1,3})?")
 CSRF = "csrf"
 CSRF_SECONDS = 24 * 3600
 RETRY_AFTER = {"retry-after": "5"}
+PATIENCE = 120.0
+"""Seconds a telephone may take to send its photos."""
+FILES = 10
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 def page(handler: Callable[P, Awaitable[Response]]) -> Callable[P, Awaitable[Response]]:
-    """What goes wrong on a page is told on a page, not as problem details."""
+    """What goes wrong on a page is said on a page, not as problem details."""
 
     @wraps(handler)
-    async def answered(*args: P.args, **told: P.kwargs) -> Response:
-        request = cast(Request, told["request"])
+    async def answered(*args: P.args, **parameters: P.kwargs) -> Response:
+        request = cast(Request, parameters["request"])
         try:
-            return await handler(*args, **told)
+            return await handler(*args, **parameters)
         except DomainError as error:
             answer = await _problem(request, error.code, error.status, error.params)
             if isinstance(error, TooMany):
@@ -53,20 +60,47 @@ async def _problem(request: Request, code: str, status: int, params: Mapping[str
     messages: Messages = request.app.state.messages
     sentence = messages.text(code, language_of(request), params)
     number = request.scope.get("request_id", "")
-    return await portal_of(request).page(request, "problem", status=status, sentence=sentence, number=number)
+    return await render(request, "problem", status=status, sentence=sentence, number=number)
+
+
+async def render(request: Request, template: str, *, status: int = 200, **content: object) -> Response:
+    """The page in the reader's language, with categories as they are called now."""
+    resources = resources_of(request)
+    catalogue = await resources.catalogue.current()
+    return resources.pages.answer(request, template, status=status, catalogue=catalogue, **content)
 
 
 def words(request: Request, key: str, **params: object) -> str:
     """A text in the reader's language."""
-    return portal_of(request).pages.texts.text(key, language_of(request), params)
+    return resources_of(request).pages.texts.text(key, language_of(request), params)
 
 
-async def page_with_form(request: Request, template: str, status: int, **told: object) -> Response:
+async def page_with_form(request: Request, template: str, status: int, **content: object) -> Response:
     """A page whose forms carry the token that `from_our_page` looks for."""
-    portal, token = portal_of(request), _token(request) or secrets.token_urlsafe(32)
-    answer = await portal.page(request, template, status=status, token=token, **told)
-    portal.pages.set_cookie(answer, CSRF, token, path="/", max_age=CSRF_SECONDS)
+    token = _token(request) or secrets.token_urlsafe(32)
+    answer = await render(request, template, status=status, token=token, **content)
+    resources_of(request).pages.set_cookie(answer, CSRF, token, path="/", max_age=CSRF_SECONDS)
     return answer
+
+
+@asynccontextmanager
+async def form_of(request: Request) -> AsyncIterator[FormData]:
+    """The form in the request. Raises Unavailable when too many are being read.
+
+    Raises TooLarge (`report-too-large`) and Invalid (`report-unreadable`), too.
+    """
+    resources = resources_of(request)
+    if not resources.free_forms:
+        raise Unavailable("too many forms are being read")
+    resources.free_forms -= 1
+    try:
+        form = await _read(request)
+        try:
+            yield form
+        finally:
+            await form.close()
+    finally:
+        resources.free_forms += 1
 
 
 def from_our_page(request: Request, sent: FormData) -> bool:
@@ -75,12 +109,31 @@ def from_our_page(request: Request, sent: FormData) -> bool:
     return bool(token) and hmac.compare_digest(token.encode(), str(sent.get(CSRF, "")).encode())
 
 
-def told_later(answer: Response, error: Rejected) -> Response:
+def try_later(answer: Response, error: Rejected) -> Response:
     """The answer to a request that the reports service refuses for now, if it is for now only."""
     if error.retry_after is not None:
         answer.status_code = 429
         answer.headers["retry-after"] = str(error.retry_after)
     return answer
+
+
+def forwarded(request: Request) -> dict[str, str]:
+    """Headers for the services behind us: the reader's address and language, and the trace."""
+    headers = {"x-forwarded-for": client_address(request), "accept-language": language_of(request)}
+    trace = telemetry.current_traceparent()
+    return {**headers, "traceparent": trace} if trace else headers
+
+
+async def _read(request: Request) -> FormData:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await request.form(max_files=FILES, max_fields=FIELDS, max_part_size=FIELD_BYTES)
+    except TimeoutError as error:
+        raise Unavailable("the form came too slowly") from error
+    except HTTPException as error:
+        if error.status_code == 413:
+            raise TooLarge("report-too-large", limit=BODY_BYTES // 1_000_000) from error
+        raise Invalid("report-unreadable") from error
 
 
 def _token(request: Request) -> str:

@@ -1,6 +1,6 @@
 """Reporting: the form, what is on file already near by, and the tracking code at the end.
 
-The code is told once: it goes in a cookie that only the last page reads, and that page takes it away.
+The code is shown once: it goes in a cookie that only the last page reads, and that page takes it away.
 """
 
 from __future__ import annotations
@@ -12,22 +12,25 @@ from fastapi import Request, Response
 from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from services.portal.catalogue import Catalogue
-from services.portal.commands import PhotosRefused, hand_in
+from services.portal.api.access import Anyone
+from services.portal.clients.peer import Rejected
+from services.portal.clients.reports import Similar
+from services.portal.commands.photos import PhotosRefused, hand_in
+from services.portal.district.catalogue import Catalogue
 from services.portal.forms import BODY_BYTES, PHOTO_BYTES, PHOTO_LIMIT, Report, at_fields, photos_of
 from services.portal.pages.page import (
     CASE_ID,
     RETRY_AFTER,
-    Anyone,
+    form_of,
+    forwarded,
     from_our_page,
     page,
     page_with_form,
-    told_later,
+    try_later,
     words,
 )
-from services.portal.portal import Portal, forwarded, portal_of
 from services.portal.rendering import language_of
-from services.portal.reporting import Rejected, Similar
+from services.portal.resources import Resources, resources_of
 from shared.contracts.reports import Kind
 from shared.errors import Unavailable
 from shared.http import BODY_LIMIT, Router, client_address, subscriber
@@ -37,11 +40,11 @@ from shared.telemetry import logger
 router = Router(tags=["pages"])
 log = logger(__name__)
 
-TOLD = "told"
-TOLD_SECONDS = 300
+CODE_COOKIE = "code"
+CODE_SECONDS = 300
 """How long the last page has to come and fetch the code."""
 DONE = "/report/done"
-_TOLD = re.compile(r"([0-9A-Z-]{1,40})\.([0-9A-Z-]{1,64})")
+_CODE = re.compile(r"([0-9A-Z-]{1,40})\.([0-9A-Z-]{1,64})")
 
 
 @router.get("/report", response_class=HTMLResponse)
@@ -59,14 +62,14 @@ async def form(request: Request, caller: Anyone) -> Response:
 @page
 async def file(request: Request, caller: Anyone) -> Response:
     """提交上报 · The form as filled in: photos and case go to the reports service, the browser to the last page."""
-    portal = portal_of(request)
-    portal.limit.take(subscriber(client_address(request)))
-    async with portal.form(request) as sent:
+    resources = resources_of(request)
+    resources.limit.take(subscriber(client_address(request)))
+    async with form_of(request) as sent:
         report = Report.read(sent)
         if not from_our_page(request, sent):
             return await _form(request, report, {"": words(request, "fault-expired")}, 403)
         try:
-            return await _taken(request, portal, report, sent)
+            return await _taken(request, resources, report, sent)
         except Unavailable:
             # What was sent may be on file all the same: the same key makes the next try the same report.
             answer = await _form(request, report, {"": words(request, "fault-unavailable")}, 503)
@@ -78,7 +81,7 @@ async def file(request: Request, caller: Anyone) -> Response:
 @page
 async def done(request: Request, caller: Anyone) -> Response:
     """上报成功 · The case's number and, the first time, the tracking code."""
-    asked, told = request.query_params, _TOLD.fullmatch(request.cookies.get(TOLD, ""))
+    asked, code = request.query_params, _CODE.fullmatch(request.cookies.get(CODE_COOKIE, ""))
     case, sequence = asked.get("case", ""), asked.get("sequence", "")
     if not CASE_ID.fullmatch(case):
         return RedirectResponse("/report", 303)
@@ -87,24 +90,24 @@ async def done(request: Request, caller: Anyone) -> Response:
         "done",
         200,
         case=case,
-        code=told[2] if told and told[1] == case else "",
+        code=code[2] if code and code[1] == case else "",
         sequence=sequence if sequence.isdecimal() and len(sequence) < 10 else "",
         follows="followed" in asked,
     )
-    answer.delete_cookie(TOLD, path=DONE)
+    answer.delete_cookie(CODE_COOKIE, path=DONE)
     return answer
 
 
-async def _taken(request: Request, portal: Portal, report: Report, sent: FormData) -> Response:
+async def _taken(request: Request, resources: Resources, report: Report, sent: FormData) -> Response:
     """What becomes of a form of ours: it comes back, a question comes first, or it is on file."""
-    catalogue, photos = await portal.catalogue.current(), photos_of(sent)
+    catalogue, photos = await resources.catalogue.current(), photos_of(sent)
     limits = {"most": PHOTO_LIMIT, "limit": PHOTO_BYTES // 1_048_576}
-    found = report.faults(photos, portal.district, catalogue)
+    found = report.faults(photos, resources.district, catalogue)
     faults = {name: words(request, key, **limits) for name, key in found.items()}
     if "photos" not in faults:
         store, headers = runtime_of(request).store, forwarded(request)
         try:
-            kept = await hand_in(store, portal.reports, report.key, report.kept, photos, headers)
+            kept = await hand_in(store, resources.reports, report.key, report.kept, photos, headers)
         except PhotosRefused as error:
             kept, faults["photos"] = error.kept, error.message
         report = report.with_photos(kept)
@@ -113,34 +116,36 @@ async def _taken(request: Request, portal: Portal, report: Report, sent: FormDat
     if not report.has_seen_questions(catalogue):
         return await _form(request, report.again(report.kept), {}, 200, asking=True)
     if CASE_ID.fullmatch(report.same):
-        return await _followed(request, portal, report)
-    if not report.alone and (similar := await _similar(request, portal, report)):
+        return await _followed(request, resources, report)
+    if not report.alone and (similar := await _similar(request, resources, report)):
         return await _offer(request, report, similar)
-    return await _filed(request, portal, report, catalogue)
+    return await _filed(request, resources, report, catalogue)
 
 
-async def _filed(request: Request, portal: Portal, report: Report, catalogue: Catalogue) -> Response:
+async def _filed(request: Request, resources: Resources, report: Report, catalogue: Catalogue) -> Response:
     try:
-        receipt = await portal.reports.file(report.case(portal.district, catalogue), report.key, forwarded(request))
+        receipt = await resources.reports.file(
+            report.case(resources.district, catalogue), report.key, forwarded(request)
+        )
     except Rejected as error:
         return await _rejected(request, report, error)
-    return _to_code(portal, receipt.case, receipt.tracking, f"&sequence={receipt.sequence}")
+    return _to_code(resources, receipt.case, receipt.tracking, f"&sequence={receipt.sequence}")
 
 
-async def _followed(request: Request, portal: Portal, report: Report) -> Response:
+async def _followed(request: Request, resources: Resources, report: Report) -> Response:
     try:
-        following = await portal.reports.follow(report.same, report.key, forwarded(request))
+        following = await resources.reports.follow(report.same, report.key, forwarded(request))
     except Rejected as error:
         return await _rejected(request, report, error)
-    return _to_code(portal, following.case, following.tracking, "&followed")
+    return _to_code(resources, following.case, following.tracking, "&followed")
 
 
-async def _similar(request: Request, portal: Portal, report: Report) -> Sequence[Similar]:
+async def _similar(request: Request, resources: Resources, report: Report) -> Sequence[Similar]:
     """Open cases that may be the same. Where that cannot be found out, there are none: the report goes on."""
     if (problem := report.problem()) is None:
         return []
     try:
-        return await portal.reports.similar(problem, forwarded(request))
+        return await resources.reports.similar(problem, forwarded(request))
     except (Rejected, Unavailable) as error:
         log.warning("nobody knows whether a report is on file already", reason=str(error)[:200])
         return []
@@ -152,17 +157,17 @@ async def _offer(request: Request, report: Report, similar: Sequence[Similar]) -
 
 
 async def _rejected(request: Request, report: Report, error: Rejected) -> Response:
-    told = at_fields(error.faults)
+    faults = at_fields(error.faults)
     if error.code == "idempotency-key-reused":
-        told = {"": words(request, "fault-filed-already")}
-    return told_later(await _form(request, report.again(report.kept), told, 422), error)
+        faults = {"": words(request, "fault-filed-already")}
+    return try_later(await _form(request, report.again(report.kept), faults, 422), error)
 
 
 async def _form(
     request: Request, report: Report, faults: Mapping[str, str], status: int, *, asking: bool = False
 ) -> Response:
     """The form; `asking`: all is well, but the questions of the category have not been seen."""
-    catalogue, language = await portal_of(request).catalogue.current(), language_of(request)
+    catalogue, language = await resources_of(request).catalogue.current(), language_of(request)
     return await page_with_form(
         request,
         "report",
@@ -176,8 +181,8 @@ async def _form(
     )
 
 
-def _to_code(portal: Portal, case: str, code: str, more: str) -> Response:
+def _to_code(resources: Resources, case: str, code: str, more: str) -> Response:
     answer = RedirectResponse(f"{DONE}?case={case}{more}", 303)
     if code:
-        portal.pages.set_cookie(answer, TOLD, f"{case}.{code}", path=DONE, max_age=TOLD_SECONDS)
+        resources.pages.set_cookie(answer, CODE_COOKIE, f"{case}.{code}", path=DONE, max_age=CODE_SECONDS)
     return answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def told(code: str, **change: Any) -> dict[str, Any]:
+def category(code: str, **change: Any) -> dict[str, Any]:
     """A category in the answer of `GET /categories`, with members that the portal has no use for."""
     return {
         "code": code,

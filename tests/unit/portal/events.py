@@ -39,7 +39,7 @@ def case_event(
     **change: Any,
 ) -> Event:
     """An event of a case that the sanitation company has and that is due in four hours; `more` is told beside it."""
-    told: dict[str, Any] = {
+    snapshot: dict[str, Any] = {
         "case": case,
         "state": CaseState.DISPATCHED,
         "channel": Channel.CITIZEN,
@@ -53,14 +53,14 @@ def case_event(
         "due_at": NOON + timedelta(hours=4),
         **change,
     }
-    return Event.new(kind.model_validate({"case": told, **more}), case, sequence, at)
+    return Event.new(kind.model_validate({"case": snapshot, **more}), case, sequence, at)
 
 
 def standing_event(
     unit: str, score: str, *, sequence: int = 1, period: str = "2026-11", entries: int = 1, frozen: bool = False
 ) -> Event:
     """A unit's standing."""
-    told = StandingChanged(
+    standing = StandingChanged(
         unit=unit,
         period=period,
         points_lost=Decimal(100) - Decimal(score),
@@ -70,12 +70,12 @@ def standing_event(
         changed_at=NOON,
         frozen=frozen,
     )
-    return Event.new(told, f"{unit}:{period}", sequence, NOON)
+    return Event.new(standing, f"{unit}:{period}", sequence, NOON)
 
 
 def entry_event(unit: str, number: int, *, case: str = CASE, points: str = "0.5", **change: Any) -> Event:
     """A row of a unit's ledger; what it says only since lately is in `change`."""
-    told: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "unit": unit,
         "number": number,
         "period": "2026-11",
@@ -91,12 +91,12 @@ def entry_event(unit: str, number: int, *, case: str = CASE, points: str = "0.5"
         "hash": f"{number:064x}",
         **change,
     }
-    return Event.new(EntryPosted.model_validate(told), unit, number, NOON)
+    return Event.new(EntryPosted.model_validate(entry), unit, number, NOON)
 
 
 def measure_event(measure: str, rung: str, state: MeasureState = MeasureState.ISSUED, sequence: int = 1) -> Event:
     """A measure against the sanitation company, about an overdue case."""
-    told = MeasureChanged(
+    change = MeasureChanged(
         measure=measure,
         number=f"〔2026〕第{measure}号",
         rung=rung,
@@ -107,7 +107,7 @@ def measure_event(measure: str, rung: str, state: MeasureState = MeasureState.IS
         due_at=NOON + timedelta(days=3),
         case=CASE,
     )
-    return Event.new(told, measure, sequence, NOON)
+    return Event.new(change, measure, sequence, NOON)
 
 
 MARKET = ListItem(
@@ -123,7 +123,7 @@ def list_event(
     at: datetime = NOON,
 ) -> Event:
     """A list that was published."""
-    told = ListPublished(
+    publication = ListPublished(
         list=id,
         number="〔2026〕第0001号",
         kind=kind,
@@ -132,12 +132,12 @@ def list_event(
         items=tuple(items),
         published_at=at,
     )
-    return Event.new(told, id, 1, at)
+    return Event.new(publication, id, 1, at)
 
 
 def withdrawal_event(id: str = "4d8f", at: datetime = NOON + timedelta(days=1)) -> Event:
     """The list of before was withdrawn."""
-    told = ListWithdrawn(
+    withdrawal = ListWithdrawn(
         list=id,
         number="〔2026〕第0001号",
         kind=ListKind.BLACK,
@@ -146,4 +146,4 @@ def withdrawal_event(id: str = "4d8f", at: datetime = NOON + timedelta(days=1)) 
         published_at=NOON,
         withdrawn_at=at,
     )
-    return Event.new(told, id, 2, at)
+    return Event.new(withdrawal, id, 2, at)

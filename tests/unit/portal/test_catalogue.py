@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from deploy.local.stack import DISTRICT
-from services.portal.catalogue import Catalogue, LiveCatalogue
+from services.portal.clients.catalogue import LiveCatalogue
+from services.portal.district import District
+from services.portal.district.catalogue import Catalogue
 from shared.errors import Unavailable
-from tests.unit.portal.categories import asked, told
+from tests.unit.portal.categories import asked, category
 
-FIRST = Catalogue.load(DISTRICT)
+FIRST = District.load(DISTRICT).catalogue
 
 
 class Office:
@@ -49,7 +51,7 @@ def test_places_of_cases_that_are_not_public_are_hidden() -> None:
 
 
 def test_what_the_office_has_retired_is_known_but_not_offered() -> None:
-    catalogue = Catalogue.told(json.dumps([told("bins"), told("stalls", retired=True, public=False)]).encode())
+    catalogue = Catalogue.parse(json.dumps([category("bins"), category("stalls", retired=True, public=False)]).encode())
     assert catalogue.open("stalls") is None
     assert catalogue.categories["stalls"].name.zh == "类别 stalls"
     assert catalogue.hides_place("stalls")
@@ -59,8 +61,8 @@ def test_what_the_office_has_retired_is_known_but_not_offered() -> None:
 
 
 def test_questions_come_with_their_options_in_both_languages() -> None:
-    catalogue = Catalogue.told(
-        json.dumps([told("bins"), told("toilets", questions=[asked("faults", "choices")])]).encode()
+    catalogue = Catalogue.parse(
+        json.dumps([category("bins"), category("toilets", questions=[asked("faults", "choices")])]).encode()
     )
     [toilets] = catalogue.asking()
     [question] = toilets.questions
@@ -80,26 +82,26 @@ async def test_an_answer_in_another_form_changes_nothing(body: bytes) -> None:
 
 
 async def test_an_edit_is_seen_and_the_same_catalogue_is_not_sent_twice() -> None:
-    office = Office(told("bins"))
+    office = Office(category("bins"))
     live = LiveCatalogue(FIRST, office.read, hold=0)
     before = await live.current()
     assert set(before.categories) == {"bins"}
     assert await live.current() is before
-    office.categories.append(told("stalls"))
+    office.categories.append(category("stalls"))
     assert set((await live.current()).categories) == {"bins", "stalls"}
     assert office.asked[0] is None
     assert office.asked[1] == office.asked[2] is not None
 
 
 async def test_a_catalogue_is_good_for_a_moment() -> None:
-    office = Office(told("bins"))
+    office = Office(category("bins"))
     live = LiveCatalogue(FIRST, office.read, hold=60)
     assert await live.current() is await live.current()
     assert len(office.asked) == 1
 
 
 async def test_while_reports_is_away_the_last_known_catalogue_stands() -> None:
-    office = Office(told("bins"))
+    office = Office(category("bins"))
     office.fault = Unavailable("nobody is there")
     live = LiveCatalogue(FIRST, office.read, hold=0)
     assert await live.current() is FIRST
@@ -110,7 +112,7 @@ async def test_while_reports_is_away_the_last_known_catalogue_stands() -> None:
 
 
 async def test_no_page_waits_for_a_silent_service_and_it_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.portal.catalogue.PATIENCE", 0.01)
+    monkeypatch.setattr("services.portal.clients.catalogue.PATIENCE", 0.01)
     office = Office()
     office.silent = True
     live = LiveCatalogue(FIRST, office.read, hold=0)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from deploy.local.stack import DISTRICT
-from services.portal.district import MAP_WIDTH, MARGIN, District, Map
+from services.portal.district import District
+from services.portal.district.map import MAP_WIDTH, MARGIN, Map
+from shared.district import Outline
 from shared.geo import Grid
 
 CRESCENT = [[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0], [0.0, 9.0], [9.0, 9.0], [9.0, 1.0], [0.0, 1.0]]
@@ -36,7 +38,7 @@ def test_also_where_the_middle_of_a_community_is_somewhere_else() -> None:
     geometry = {"type": "Polygon", "coordinates": [[*CRESCENT, CRESCENT[0]]]}
     area = {"type": "Feature", "properties": {"code": "crescent"}, "geometry": geometry}
     collection = {"type": "FeatureCollection", "features": [area]}
-    inside = Map.of(collection).spot_in("crescent")
+    inside = Map.of(Outline.of(collection)).spot_in("crescent")
     assert inside is not None
     assert Grid.from_geojson(collection).locate(inside) == "crescent"
 

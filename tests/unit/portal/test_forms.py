@@ -10,25 +10,25 @@ import pytest
 from starlette.datastructures import FormData, Headers, UploadFile
 
 from deploy.local.stack import DISTRICT
-from services.portal.catalogue import Catalogue
+from services.portal.clients.peer import Fault
 from services.portal.district import District
+from services.portal.district.catalogue import Catalogue
 from services.portal.forms import PHOTO_BYTES, Report, at_fields, photos_of
-from services.portal.reporting import Fault
 from shared.contracts.reports import Kind
-from tests.unit.portal.categories import asked, told
+from tests.unit.portal.categories import asked, category
 
 KEY = "0123456789abcdef0123456789abcdef"
 TYPED = {"key": KEY, "category": "bins", "longitude": "112.6", "latitude": "26.9", "may_publish": "1"}
-CATALOGUE = Catalogue.told(
+CATALOGUE = Catalogue.parse(
     json.dumps(
         [
-            told("bins"),
-            told("covers", photo_required=True),
-            told(
+            category("bins"),
+            category("covers", photo_required=True),
+            category(
                 "toilets",
                 questions=[asked("where", required=True), asked("faults", "choices"), asked("open", "yes-no")],
             ),
-            told("stalls", retired=True),
+            category("stalls", retired=True),
         ]
     ).encode()
 )
@@ -165,8 +165,8 @@ def test_praise_needs_no_photo_no_answers_and_is_like_no_problem(district: Distr
     asked_nothing = filled({**ASKED, "kind": "praise"}, ("answer.where", "北门"))
     assert asked_nothing.has_seen_questions(CATALOGUE)
     assert asked_nothing.faults([], district, CATALOGUE) == {}
-    told = asked_nothing.case(district, CATALOGUE)
-    assert (told["kind"], told["answers"]) == ("praise", {})
+    body = asked_nothing.case(district, CATALOGUE)
+    assert (body["kind"], body["answers"]) == ("praise", {})
 
 
 @pytest.mark.parametrize("kind", ["", "problem", "other", "nonsense"])
@@ -216,7 +216,7 @@ def test_names_numbers_and_answers_do_not_show_in_logs() -> None:
 
 
 def test_faults_stand_at_the_fields_where_people_typed() -> None:
-    told = at_fields(
+    faults = at_fields(
         [
             Fault("longitude", "outside"),
             Fault("latitude", "second"),
@@ -228,7 +228,7 @@ def test_faults_stand_at_the_fields_where_people_typed() -> None:
             Fault("unheard-of", "lost?"),
         ]
     )
-    assert told == {
+    assert faults == {
         "place": "outside",
         "photos": "broken",
         "phone": "no number",

@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from services.portal.district import Name
-from services.portal.live import MOST_PERIODS, Live, Message
-from services.portal.views import Place, Ranking
+from services.portal.views.live import MOST_PERIODS, Live, Message
+from services.portal.views.standings import Rank, Ranking
+from shared.district import Name
 from shared.errors import Unavailable
 from tests.waiting import eventually
 
@@ -28,7 +28,7 @@ class Board:
         self.reads += 1
         if self.broken:
             raise Unavailable("no database")
-        place = Place(
+        rank = Rank(
             rank=1,
             group_rank=1,
             unit="huanwei",
@@ -39,7 +39,7 @@ class Board:
             entries=0,
             changed_at=None,
         )
-        return Ranking(period=period, standings=[place])
+        return Ranking(period=period, standings=[rank])
 
 
 @pytest.fixture
@@ -94,9 +94,9 @@ async def test_all_followers_of_a_period_share_one_look(board: Board) -> None:
     live = Live(board.read, clients=50, every=60)
     with ExitStack() as stack:
         streams = [stack.enter_context(live.following("2026-11")).messages(None) for _ in range(50)]
-        told = [await anext(stream) for stream in streams]
+        messages = [await anext(stream) for stream in streams]
     assert board.reads == 1
-    assert len({message.id for message in told}) == 1
+    assert len({message.id for message in messages}) == 1
 
 
 async def test_one_more_than_there_is_room_for_is_refused_until_somebody_leaves(board: Board) -> None:

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from services.portal.commands.sessions import Sessions
 from services.portal.repo import SESSION_SECONDS, SESSIONS
-from services.portal.sessions import Sessions
 from shared.clock import FixedClock
 from shared.store import Store
 from shared.testing.memory_store import MemoryDriver

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.portal.domain import STEPS
-from services.portal.forms import DEEDS, Report
+from services.portal.domain.cases import STEPS
+from services.portal.forms import ACTIONS, Report
 from services.portal.handlers import CASE_EVENTS
 from services.portal.rendering import ROOM
 from shared.contracts.reports import CaseState, Channel, Kind, Level
@@ -17,7 +17,7 @@ from shared.contracts.scoring import FactKind, ListKind
 
 TEXTS: dict[str, dict[str, str]] = json.loads((ROOM / "texts.json").read_text(encoding="utf-8"))
 TEMPLATES = sorted((ROOM / "templates").glob("*.html"))
-SOURCES = "\n".join(file.read_text(encoding="utf-8") for file in [*TEMPLATES, *sorted(ROOM.rglob("*.py"))])
+SOURCES = "\n".join(file.read_text(encoding="utf-8") for file in [*TEMPLATES, *sorted(ROOM.parent.rglob("*.py"))])
 PUT_TOGETHER: dict[str, set[str]] = {
     "state-": set(CaseState),
     "channel-": set(Channel),
@@ -27,8 +27,8 @@ PUT_TOGETHER: dict[str, set[str]] = {
     "kind-hint-": {Kind.PROBLEM, Kind.PRAISE},
     "level-": set(Level),
     "publication-": {"pending", "withheld"},
-    "done-": set(DEEDS),
-    "say-title-": set(DEEDS),
+    "done-": set(ACTIONS),
+    "feedback-title-": set(ACTIONS),
     "ask-": {"resolved", "satisfied"},
     "not-": {"resolved", "satisfied"},
     "": {"resolved", "satisfied", "yes", "no"},
@@ -50,7 +50,7 @@ def test_every_text_is_there_and_in_use() -> None:
 
 
 def test_every_text_speaks_both_languages() -> None:
-    assert [key for key, told in TEXTS.items() if set(told) != {"zh", "en"} or not all(told.values())] == []
+    assert [key for key, words in TEXTS.items() if set(words) != {"zh", "en"} or not all(words.values())] == []
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)

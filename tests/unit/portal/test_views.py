@@ -9,15 +9,17 @@ from decimal import Decimal
 import pytest
 
 from deploy.local.stack import DISTRICT
-from services.portal.district import District, Name, Rung
-from services.portal.domain import CaseView, months_until, ranked
+from services.portal.district import District, Rung
+from services.portal.domain.cases import CaseView
 from services.portal.handlers import feed
 from services.portal.rendering import Pages, _span
-from services.portal.views import Views, Wanted, plain
+from services.portal.views import Board
+from services.portal.views.cases import CaseFilter
+from services.portal.views.standings import plain
 from shared.clock import FixedClock
 from shared.contracts.reports import CaseState
 from shared.contracts.scoring import ListKind, MeasureState
-from shared.ranking import ranked as ranked_by_scoring
+from shared.district import Name
 from shared.readmodel import Generation
 from shared.store import Store
 from shared.testing.memory_store import MemoryDriver
@@ -51,33 +53,33 @@ async def store() -> Store:
 
 
 @pytest.fixture
-def views(store: Store, district: District) -> Views:
-    return Views(store, FIRST, district)
+def board(store: Store, district: District) -> Board:
+    return Board(store, FIRST, district)
 
 
 async def test_units_without_deductions_are_ahead_and_equal_scores_share_a_rank(
-    views: Views, district: District
+    board: Board, district: District
 ) -> None:
-    places = {place.unit: place for place in (await views.ranking("2026-11")).standings}
-    assert len(places) == len(district.units) + 1
+    ranks = {rank.unit: rank for rank in (await board.standings.ranking("2026-11")).standings}
+    assert len(ranks) == len(district.units) + 1
     untouched = len(district.units) - 3
-    assert places["gongshui"].rank == 1
-    assert places["chengguan"].rank == places["jiaojing"].rank == untouched + 1
-    assert places["unheard-of"].rank == untouched + 3
-    assert places["huanwei"].rank == untouched + 4
-    assert (places["huanwei"].score, str(places["huanwei"].points_lost)) == (Decimal("97.5"), "2.5")
+    assert ranks["gongshui"].rank == 1
+    assert ranks["chengguan"].rank == ranks["jiaojing"].rank == untouched + 1
+    assert ranks["unheard-of"].rank == untouched + 3
+    assert ranks["huanwei"].rank == untouched + 4
+    assert (ranks["huanwei"].score, str(ranks["huanwei"].points_lost)) == (Decimal("97.5"), "2.5")
 
 
-async def test_units_are_also_ranked_within_their_group(views: Views, district: District) -> None:
-    places = [place for place in (await views.ranking("2026-11")).standings if place.group == "bureaus"]
+async def test_units_are_also_ranked_within_their_group(board: Board, district: District) -> None:
+    ranks = [rank for rank in (await board.standings.ranking("2026-11")).standings if rank.group == "bureaus"]
     bureaus = sum(1 for unit in district.units.values() if unit.group == "bureaus")
-    assert [place.group_rank for place in places[-2:]] == [bureaus - 1, bureaus - 1]
-    assert {place.unit for place in places[-2:]} == {"chengguan", "jiaojing"}
+    assert [rank.group_rank for rank in ranks[-2:]] == [bureaus - 1, bureaus - 1]
+    assert {rank.unit for rank in ranks[-2:]} == {"chengguan", "jiaojing"}
 
 
-async def test_a_month_is_sealed_when_all_its_standings_are(views: Views, store: Store) -> None:
-    assert not (await views.ranking("2026-11")).frozen
-    assert not (await views.ranking("2026-12")).frozen
+async def test_a_month_is_sealed_when_all_its_standings_are(board: Board, store: Store) -> None:
+    assert not (await board.standings.ranking("2026-11")).frozen
+    assert not (await board.standings.ranking("2026-12")).frozen
     uow = store.unit()
     for event in (
         standing_event("huanwei", "97", sequence=2, frozen=True),
@@ -85,10 +87,10 @@ async def test_a_month_is_sealed_when_all_its_standings_are(views: Views, store:
     ):
         await feed(FIRST).handlers[type(event.data)](uow, event)
     await store.commit(uow)
-    november = await views.ranking("2026-11")
-    assert [place.unit for place in november.standings if place.frozen] == ["huanwei"]
+    november = await board.standings.ranking("2026-11")
+    assert [rank.unit for rank in november.standings if rank.frozen] == ["huanwei"]
     assert not november.frozen
-    assert (await views.ranking("2026-10")).frozen
+    assert (await board.standings.ranking("2026-10")).frozen
 
 
 async def test_only_public_rungs_are_told_and_only_measures_that_go_on(store: Store, district: District) -> None:
@@ -106,12 +108,12 @@ async def test_only_public_rungs_are_told_and_only_measures_that_go_on(store: St
         await feed(FIRST).handlers[type(event.data)](uow, event)
     await store.commit(uow)
     ladder = replace(district, rungs={rung.code: rung for rung in rungs})
-    assert await Views(store, FIRST, ladder).measures("huanwei") == {"urge": 2}
-    assert await Views(store, FIRST, replace(district, rungs={})).measures("huanwei") == {}
+    assert await Board(store, FIRST, ladder).measures.open("huanwei") == {"urge": 2}
+    assert await Board(store, FIRST, replace(district, rungs={})).measures.open("huanwei") == {}
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
-async def test_lists_follow_each_other_without_gap_or_repetition(views: Views, store: Store, limit: int) -> None:
+async def test_lists_follow_each_other_without_gap_or_repetition(board: Board, store: Store, limit: int) -> None:
     uow = store.unit()
     for number in range(7):
         kind = ListKind.RED if number % 2 else ListKind.BLACK
@@ -121,11 +123,11 @@ async def test_lists_follow_each_other_without_gap_or_repetition(views: Views, s
     seen: list[str] = []
     after: str | None = ""
     while after is not None:
-        page = await views.lists(None, after, limit)
+        page = await board.lists.page(None, after, limit)
         seen += [each.id for each in page.lists]
         after = page.next
     assert seen == [f"list{number}" for number in (6, 5, 4, 3, 2, 1, 0)]
-    assert {each.id for each in (await views.lists(ListKind.RED, "")).lists} == {"list1", "list3", "list5"}
+    assert {each.id for each in (await board.lists.page(ListKind.RED, "")).lists} == {"list1", "list3", "list5"}
 
 
 def test_an_area_is_named_as_addresses_are(district: District) -> None:
@@ -134,17 +136,12 @@ def test_an_area_is_named_as_addresses_are(district: District) -> None:
     assert district.where("99", "zh") == ""
 
 
-def test_the_portal_ranks_as_scoring_does() -> None:
-    scores = {"b": Decimal(99), "a": Decimal(99), "c": Decimal(100), "d": Decimal("98.9")}
-    assert list(ranked(scores)) == list(ranked_by_scoring(scores)) == [(1, "c"), (2, "a"), (2, "b"), (4, "d")]
-
-
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
-async def test_pages_follow_each_other_without_gap_or_repetition(views: Views, limit: int) -> None:
+async def test_pages_follow_each_other_without_gap_or_repetition(board: Board, limit: int) -> None:
     found: list[CaseView] = []
     after: str | None = ""
     while after is not None:
-        page = await views.cases(Wanted(after=after), NOON, limit)
+        page = await board.cases.page(CaseFilter(after=after), NOON, limit)
         found += page.cases
         after = page.next
     assert len({case.id for case in found}) == len(found) == 8
@@ -152,9 +149,9 @@ async def test_pages_follow_each_other_without_gap_or_repetition(views: Views, l
     assert order == sorted(order, reverse=True)
 
 
-async def test_cases_are_found_by_what_they_are(views: Views) -> None:
+async def test_cases_are_found_by_what_they_are(board: Board) -> None:
     async def count(**wanted: object) -> int:
-        return len((await views.cases(Wanted(**wanted), NOON)).cases)  # type: ignore[arg-type]  # as from an address
+        return len((await board.cases.page(CaseFilter(**wanted), NOON)).cases)  # type: ignore[arg-type]  # as from an address
 
     assert await count(unit="huanwei") == 7
     assert await count(overdue=True) == 1
@@ -163,22 +160,18 @@ async def test_cases_are_found_by_what_they_are(views: Views) -> None:
 
 
 @pytest.mark.parametrize("after", ["nonsense", "-", "99999999999999999999-x", "-1-x"])
-async def test_a_cursor_that_is_none_shows_the_first_page(views: Views, after: str) -> None:
-    assert len((await views.cases(Wanted(after=after), NOON)).cases) == 8
+async def test_a_cursor_that_is_none_shows_the_first_page(board: Board, after: str) -> None:
+    assert len((await board.cases.page(CaseFilter(after=after), NOON)).cases) == 8
 
 
-async def test_the_district_in_three_numbers(views: Views) -> None:
-    figures = await views.figures(NOON)
+async def test_the_district_in_three_numbers(board: Board) -> None:
+    figures = await board.cases.figures(NOON)
     assert (figures.today, figures.overdue, figures.closed) == (8, 1, 0)
 
 
-def test_months_run_backwards_over_new_year() -> None:
-    assert months_until("2027-02", 3) == ["2027-02", "2027-01", "2026-12"]
-
-
-@pytest.mark.parametrize(("amount", "told"), [("1.50", "1.5"), ("100", "100"), ("1E+2", "100"), ("0.00", "0")])
-def test_amounts_are_told_without_idle_zeros(amount: str, told: str) -> None:
-    assert str(plain(Decimal(amount))) == told
+@pytest.mark.parametrize(("amount", "shown"), [("1.50", "1.5"), ("100", "100"), ("1E+2", "100"), ("0.00", "0")])
+def test_amounts_are_told_without_idle_zeros(amount: str, shown: str) -> None:
+    assert str(plain(Decimal(amount))) == shown
 
 
 def test_spans_of_time_name_their_two_largest_units(district: District) -> None:

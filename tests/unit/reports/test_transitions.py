@@ -156,7 +156,7 @@ def test_what_history_calls_somebody(by: Actor, name: str | None) -> None:
 def test_every_word_has_its_chinese_name_and_states_the_one_that_the_portal_shows() -> None:
     assert (set(COMMANDS_ZH), set(SIDES_ZH)) == (set(Command), set(Side))
     assert set(STAGES_ZH) == set(Stage) - {Stage.OTHER}
-    texts = json.loads((ROOT / "services/portal/texts.json").read_text(encoding="utf-8"))
+    texts = json.loads((ROOT / "services/portal/rendering/texts.json").read_text(encoding="utf-8"))
     assert {state: texts[f"state-{state}"]["zh"] for state in STATES} == STATES_ZH
 
 

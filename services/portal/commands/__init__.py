@@ -1,0 +1,1 @@
+"""What the portal writes: the photos of a form, and sessions of reporters."""

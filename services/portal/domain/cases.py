@@ -1,0 +1,86 @@
+"""A case as the public sees it, with its history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.contracts.reports import CaseState, Channel, Kind, Level, Stage
+
+
+@dataclass(frozen=True)
+class Happened:
+    """One line of a case's history; `kind` is the event's name without prefix and version (`case-overdue`)."""
+
+    kind: str
+    at: datetime
+    unit: str | None = None
+
+
+@dataclass
+class CaseView:
+    """A case as the public sees it. Times are UTC; `sequence` is the number of the newest event taken in.
+
+    All else as in `shared.contracts.reports.CaseSnapshot`. The spot is None for those who may not know it.
+    """
+
+    id: str
+    sequence: int
+    state: CaseState
+    channel: Channel
+    category: str
+    community: str
+    longitude: float | None
+    latitude: float | None
+    address: str
+    photos: tuple[str, ...]
+    unit: str | None
+    registered_at: datetime
+    due_at: datetime | None
+    closed_at: datetime | None
+    overdue_at: datetime | None
+    reworks: int
+    timeline: list[Happened] = field(default_factory=list)
+    kind: Kind = Kind.PROBLEM
+    stage: Stage | None = None
+    stage_due_at: datetime | None = None
+    level: Level | None = None
+    supporting: tuple[str, ...] = ()
+    reply_photos: tuple[str, ...] = ()
+    parent: str | None = None
+    children: tuple[str, ...] = ()
+    merged_into: str | None = None
+    repeat_of: str | None = None
+    reopens: int = 0
+    satisfied: bool | None = None
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether a limit has run out and the unit has not replied yet."""
+        return self.due_at is not None and self.due_at < now
+
+    @property
+    def step(self) -> int | None:
+        """How far along STEPS the case is; None for one that is not on that way."""
+        return None if self.kind is Kind.PRAISE else step_of(self.state)
+
+
+STEPS = ("registered", "dispatched", "acknowledged", "replied", "verified", "closed")
+"""The ordinary way of a case, as people see it."""
+_STEP = {
+    CaseState.REGISTERED: 0,
+    CaseState.SITE_VERIFIED: 0,
+    CaseState.FILED: 0,
+    CaseState.RETURNED: 0,
+    CaseState.DISPATCHED: 1,
+    CaseState.ACKNOWLEDGED: 2,
+    CaseState.RECTIFYING: 2,
+    CaseState.REWORK: 2,
+    CaseState.REPLIED: 3,
+    CaseState.VERIFIED: 4,
+    CaseState.CLOSED: 5,
+}
+
+
+def step_of(state: CaseState) -> int | None:
+    """How far along STEPS a case in this state is; None for one that rests, or is handled elsewhere or not at all."""
+    return _STEP.get(state)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from services.portal.app import SERVICE as PORTAL
-from services.portal.reporting import Reports
+from services.portal.clients.reports import Reports
 from services.reports.app import SERVICE as REPORTS
 from services.scoring.app import SERVICE as SCORING
 from shared.clock import FixedClock

@@ -13,7 +13,7 @@ REPLAY ?= $(firstword $(wildcard deploy/sample/replay/*.csv))
 
 .PHONY: help
 help: ## what there is to make
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 # ---- the local stack ----
 
@@ -45,7 +45,7 @@ demo: up ## replay sample days of a district at high speed against the running s
 
 # ---- checks ----
 
-.PHONY: lint docs format test chaos bench scale
+.PHONY: lint docs format test test-chart chaos bench scale
 lint: $(READY) ## style, types, import rules, dependencies
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -64,6 +64,9 @@ test: $(READY) ## all tests, on real servers
 	@$(RUN) deploy.local prepare
 	@$(RUN) pytest tests --ignore tests/e2e --ignore tests/chaos --numprocesses auto --maxprocesses 4 --dist loadfile
 	@$(RUN) pytest tests/e2e tests/chaos
+
+test-chart: $(READY) ## the chart alone: both Helms, schemas, policies, refusals (seconds)
+	@$(RUN) pytest tests/chart
 
 chaos: $(READY) ## crash servers and services under load and count what was lost; SEEDS=20
 	@$(RUN) tests.chaos --seeds $(SEEDS)

@@ -3,7 +3,12 @@
 A caller proves who they are by a JSON Web Token of the district's identity provider. Each route declares who
 it is for, by `anyone()` or `require(...)`; an application with a route that does not is refused at its start:
 
-    async def reply(caller: Annotated[Principal, Depends(require("officer"))]) -> Response: ...
+    async def reply(caller: Annotated[Principal, Depends(require(Role.OFFICER))]) -> Response: ...
+
+Who may give a command of a service is declared by the command, and its roles follow from the service's own table:
+
+    def may(command: Command) -> Access:
+        return require(*roles_of(command), act=command)
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ from starlette.staticfiles import StaticFiles
 
 from shared.clock import Clock
 from shared.errors import Forbidden, Unauthenticated, Unavailable
+from shared.roles import Role
 from shared.telemetry import logger
 
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
@@ -40,7 +46,6 @@ MAX_TOKEN = 8192
 """Bytes; the header of an honest token is far smaller."""
 REMEMBERED_SECONDS = 300
 """How long a key that the issuer withdrew may still let a token through that was verified before."""
-OFFICE = "office"
 
 _log = logger(__name__)
 
@@ -50,7 +55,7 @@ class Principal:
     """A caller. `unit` is the code of the unit an officer belongs to, `team` a volunteer's team."""
 
     subject: str
-    roles: frozenset[str] = frozenset()
+    roles: frozenset[Role] = frozenset()
     unit: str | None = None
     team: str | None = None
 
@@ -59,13 +64,13 @@ class Principal:
         """Nobody proved to be anybody."""
         return not self.subject
 
-    def has(self, *roles: str) -> bool:
+    def has(self, *roles: Role) -> bool:
         """Whether the caller holds one of the roles."""
         return not self.roles.isdisjoint(roles)
 
     def may_act_for(self, unit: str) -> bool:
         """Row-level scope: people of the unit itself, and the campaign office for every unit."""
-        return OFFICE in self.roles or (self.unit is not None and self.unit == unit)
+        return Role.OFFICE in self.roles or (self.unit is not None and self.unit == unit)
 
 
 ANONYMOUS = Principal("")
@@ -165,7 +170,11 @@ class Verifier:
         self._known: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
 
     async def verify(self, token: str) -> Principal:
-        """The caller. Raises Unauthenticated (`token-invalid`, `token-expired`); Unavailable without keys."""
+        """The caller.
+
+        Raises Unauthenticated (`token-invalid`, `token-expired`, `token-without-unit`, `token-with-unit`), and
+        Unavailable without keys.
+        """
         now = self._clock.now().timestamp()
         if (known := self._known.get(token)) is not None and known[0] > now:
             self._known.move_to_end(token)
@@ -223,7 +232,23 @@ def _principal(claims: dict[str, Any]) -> Principal:
         raise Unauthenticated("token-invalid")
     if not all(value is None or isinstance(value, str) for value in scope):
         raise Unauthenticated("token-invalid")
-    return Principal(claims["sub"], frozenset(roles), *scope)
+    held = frozenset(Role(role) for role in roles if role in _ROLES)
+    refuse_contradiction(held, claims.get("unit"))
+    return Principal(claims["sub"], held, *scope)
+
+
+_ROLES = frozenset(Role)
+
+
+def refuse_contradiction(roles: frozenset[Role], unit: str | None) -> None:
+    """A head is the head of some unit, and the district's leader belongs to none.
+
+    Raises Unauthenticated (`token-without-unit`, `token-with-unit`).
+    """
+    if Role.HEAD in roles and not unit:
+        raise Unauthenticated("token-without-unit", role=Role.HEAD.value)
+    if Role.LEADER in roles and unit:
+        raise Unauthenticated("token-with-unit", role=Role.LEADER.value)
 
 
 class Access(SecurityBase):
@@ -235,9 +260,11 @@ class Access(SecurityBase):
     scheme_name = "bearer"
     model = HTTPBearer(bearerFormat="JWT", description="A token of the district's identity provider")
 
-    def __init__(self, roles: frozenset[str], anonymous: bool) -> None:
+    def __init__(self, roles: frozenset[Role], anonymous: bool, act: str = "") -> None:
+        """`act` is the command that the route gives, where a service's table says who may give it."""
         self.roles = roles
         self.anonymous = anonymous
+        self.act = act
 
     async def __call__(self, request: Request) -> Principal:
         if request.scope.get("access") is self:
@@ -257,9 +284,9 @@ def anyone() -> Access:
     return Access(frozenset(), anonymous=True)
 
 
-def require(*roles: str) -> Access:
+def require(*roles: Role, act: str = "") -> Access:
     """The route is for callers with one of the roles, or for any known caller when none is named."""
-    return Access(frozenset(roles), anonymous=False)
+    return Access(frozenset(roles), anonymous=False, act=act)
 
 
 async def _identify(request: Request) -> Principal:

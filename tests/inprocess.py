@@ -29,7 +29,8 @@ class Inside:
     app: FastAPI
 
     def token(self, *roles: str, unit: str | None = None) -> dict[str, str]:
-        """The headers of a caller with these roles."""
+        """The headers of a caller with these roles; a district's leader has no unit."""
+        unit = None if "leader" in roles else unit
         return {"Authorization": f"Bearer {self.issuer.token('-'.join(roles), roles, unit)}"}
 
 

@@ -13,6 +13,7 @@ from deploy.local.issuer import Issuer
 from deploy.local.servers import Server, StartFailed
 from deploy.local.stack import Refused, Stack
 from deploy.local.tools import Missing, say
+from shared.roles import Role
 
 
 def main() -> int:
@@ -110,7 +111,10 @@ def _disk() -> str:
 def token(options: argparse.Namespace) -> int:
     roles, unit = options.role.split(","), options.unit or None
     subject = options.subject or "-".join(filter(None, [roles[0], unit]))
-    print(Issuer(stack.ISSUER).token(subject, roles, unit))
+    try:
+        print(Issuer(stack.ISSUER).token(subject, roles, unit))
+    except ValueError as error:
+        raise Refused(f"{error}; roles are {', '.join(Role)}") from error
     return 0
 
 

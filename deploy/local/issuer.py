@@ -16,9 +16,19 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from shared.auth import refuse_contradiction
+from shared.errors import Unauthenticated
+from shared.roles import Role
+
 NAME = "urn:chuangwen:local"
 AUDIENCE = "chuangwen"
 LIFE = timedelta(hours=12)
+
+
+_CONTRADICTIONS = {
+    "token-without-unit": "a head is the head of a unit: name it",
+    "token-with-unit": "a leader is the whole district's: name no unit",
+}
 
 
 class Issuer:
@@ -32,7 +42,14 @@ class Issuer:
         self._key_id = json.loads(self.jwks.read_text())["keys"][0]["kid"]
 
     def token(self, subject: str, roles: Sequence[str], unit: str | None = None) -> str:
-        """A token (JWT, EdDSA) for a person, valid for 12 hours of the machine's clock."""
+        """A token (JWT, EdDSA) for a person, valid for 12 hours of the machine's clock.
+
+        Raises ValueError for what is no role, and for roles that contradict the unit.
+        """
+        try:
+            refuse_contradiction(frozenset(map(Role, roles)), unit)
+        except Unauthenticated as error:
+            raise ValueError(_CONTRADICTIONS[error.code]) from None
         now = datetime.now(UTC)
         claims: dict[str, object] = {
             "iss": NAME,

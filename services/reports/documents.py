@@ -28,6 +28,7 @@ from shared.clock import CHINA
 from shared.documents import Paper, Press
 from shared.documents.paper import numbered
 from shared.errors import Forbidden, NotFound, Unavailable
+from shared.roles import Role
 from shared.serials import SERIALS, Serial, next_number
 from shared.store import Collection, Index, Store, UnitOfWork
 from shared.store.collection import Filter
@@ -46,8 +47,8 @@ MOST_SHOWN = 200
 PATIENCE = 10.0
 """Seconds to wait for the papers that this process numbers first."""
 ISSUERS = {
-    DocumentKind.ASSIGNMENT_ORDER: ("dispatcher", "office"),
-    DocumentKind.RECTIFICATION_RECEIPT: ("liaison", "officer"),
+    DocumentKind.ASSIGNMENT_ORDER: (Role.DISPATCHER, Role.OFFICE),
+    DocumentKind.RECTIFICATION_RECEIPT: (Role.LIAISON, Role.OFFICER),
 }
 """Who may issue what; a unit's people only for their own unit's cases."""
 

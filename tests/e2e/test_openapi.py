@@ -24,7 +24,7 @@ EXAMPLES = 12
 """Requests per operation; a longer search is a matter of this number."""
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 serializer.alias("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "application/octet-stream")
-EVERYBODY = ("office", "leader", "admin", "discipline", "service", "officer", "verifier")
+EVERYBODY = ("office", "leader", "operator", "discipline", "service", "officer", "verifier")
 
 
 def operations(address: str) -> Iterator[APIOperation[Any, Any, Any, Any]]:

@@ -181,7 +181,7 @@ async def test_the_queue_is_read_in_pages_the_oldest_first(reports: Inside) -> N
 
 async def test_only_the_office_moderates_and_bans(reports: Inside) -> None:
     case = (await filed(reports, photos=[await pictured(reports)]))["case"]
-    for role in ("citizen", "officer", "verifier", "leader", "admin"):
+    for role in ("citizen", "officer", "verifier", "leader", "operator"):
         by = reports.token(role, unit=UNIT if role == "officer" else None)
         answers = [
             await reports.http.post(f"/cases/{case}/moderation", json={"verdict": "approve"}, headers=by),

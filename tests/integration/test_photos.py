@@ -31,6 +31,7 @@ from shared.errors import Invalid, NotFound, Refused, Unauthenticated
 from shared.files import AGAIN_AFTER, MOST_BYTES, UNCLAIMED_FOR, Photo, Region, Size
 from shared.http import create_app
 from shared.messages import Messages
+from shared.roles import Role
 from shared.service import Runtime, Service
 from shared.settings import Settings
 from shared.store import OUTBOX, Store, UnitOfWork
@@ -47,12 +48,12 @@ SIZES = ("thumb", "large")
 WHY = {"reason": "可见无关人员面部"}
 MIDDLE = {"left": 0.4, "top": 0.4, "right": 0.6, "bottom": 0.6}
 PEOPLE = {
-    "dispatcher": Principal("zhou", frozenset({"dispatcher"})),
-    "office": Principal("wang", frozenset({"office"})),
-    "verifier": Principal("liu", frozenset({"verifier"})),
-    "officer": Principal("li", frozenset({"officer"}), "chengguan"),
-    "other officer": Principal("zhao", frozenset({"officer"}), "water"),
-    "citizen": Principal("chen", frozenset({"citizen"})),
+    "dispatcher": Principal("zhou", frozenset({Role.DISPATCHER})),
+    "office": Principal("wang", frozenset({Role.OFFICE})),
+    "verifier": Principal("liu", frozenset({Role.VERIFIER})),
+    "officer": Principal("li", frozenset({Role.OFFICER}), "chengguan"),
+    "other officer": Principal("zhao", frozenset({Role.OFFICER}), "water"),
+    "citizen": Principal("chen", frozenset({Role.CITIZEN})),
 }
 STRANGER = None
 

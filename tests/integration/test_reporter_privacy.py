@@ -99,7 +99,7 @@ SEEN = {
     "verifier": ("王**", None),
     "leader": None,
     "discipline": None,
-    "admin": None,
+    "operator": None,
     "citizen": None,
 }
 
@@ -138,7 +138,7 @@ async def test_who_may_not_open_is_refused_and_leaves_no_row(reports: Inside) ->
     attempts = [
         ({}, 401, "token-missing"),
         (reports.token("officer", unit=UNIT), 403, "role-required"),
-        (reports.token("admin"), 403, "role-required"),
+        (reports.token("operator"), 403, "role-required"),
         (reports.token("liaison", unit="chengguan"), 403, "reporter-not-for-you"),
         (reports.token("liaison", unit=UNIT), 403, "reporter-not-for-you"),
     ]
@@ -216,7 +216,7 @@ async def test_the_log_is_read_in_pages_and_by_what_one_looks_for(reports: Insid
     first, second = [(await filed(reports, reporter=WANG))["case"] for _ in range(2)]
     for case in (first, second, first):
         await opened(reports, case, reports.token("office"))
-    auditor = reports.token("admin")
+    auditor = reports.token("operator")
     page = (await reports.http.get("/audit?limit=2", headers=auditor)).json()
     assert ([row["number"] for row in page["rows"]], page["next"]) == ([3, 2], 2)
     page = (await reports.http.get("/audit?limit=2&before=2", headers=auditor)).json()

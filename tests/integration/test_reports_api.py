@@ -575,7 +575,7 @@ ROLES = (
     "leader",
     "discipline",
     "service",
-    "admin",
+    "operator",
 )
 
 
@@ -602,7 +602,7 @@ async def test_what_is_sent_is_taken_literally(reports: Inside, step: str) -> No
     case = await a_case(reports)
     body, _ = MAY[step]
     assert body is not None
-    office = reports.token("office", "leader", unit="huanwei")
+    office = reports.token("leader" if step == "suspend" else "office", unit="huanwei")
     assert await case.refused(step, office, **body, surprise=1) == (422, "validation")
     texts = [name for name, told in body.items() if isinstance(told, str) and name not in {"review_at"}]
     for name in texts:

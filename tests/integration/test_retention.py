@@ -107,7 +107,7 @@ async def erased(reports: Inside) -> list[str]:
 
 
 async def log_is_sound(reports: Inside) -> bool:
-    verdict = (await reports.http.get("/audit/verify", headers=reports.token("admin"))).json()
+    verdict = (await reports.http.get("/audit/verify", headers=reports.token("operator"))).json()
     return verdict["flaw"] is None and verdict["rows"] == await reports.runtime.store.count(AUDIT, PEOPLE)
 
 
@@ -209,7 +209,7 @@ async def test_batches_are_bounded_and_each_is_proved(reports: Inside, monkeypat
     page = (await reports.http.get("/retention/reports", headers=reports.token("discipline"))).json()
     assert [report["count"] for report in page["reports"]] == [2, 3, 3]
     assert {(report["rule"], report["days"]) for report in page["reports"]} == {("retention", 30)}
-    audit = (await reports.http.get("/audit?action=erase", headers=reports.token("admin"))).json()["rows"]
+    audit = (await reports.http.get("/audit?action=erase", headers=reports.token("operator"))).json()["rows"]
     assert [(row["who"], row["detail"]["cases"]) for row in audit] == [("clock", "2"), ("clock", "3"), ("clock", "3")]
     assert await log_is_sound(reports)
     assert await reports.runtime.store.count(OUTBOX, {}) == events
@@ -294,8 +294,8 @@ async def test_several_runs_at_once_erase_each_case_once(reports: Inside, monkey
     monkeypatch.setattr(retention, "BATCH", 3)
     ids = await many_closed(reports, 9)
     reports.clock.advance(KEPT)
-    admin = reports.token("admin")
-    runs = [reports.http.post("/retention/runs", headers=admin) for _ in range(3)]
+    operator = reports.token("operator")
+    runs = [reports.http.post("/retention/runs", headers=operator) for _ in range(3)]
     _, answers = await asyncio.gather(night(reports), asyncio.gather(*runs))
     told = [answer.json() for answer in answers if answer.status_code == 200]
     assert {answer.status_code for answer in answers} <= {200, 409}
@@ -312,15 +312,15 @@ async def test_an_administrator_runs_it_now_and_is_told_whether_more_is_due(
     monkeypatch.setattr("services.reports.api.privacy.BATCHES_AT_ONCE", 2)
     await many_closed(reports, 5)
     reports.clock.advance(KEPT)
-    admin = reports.token("admin")
-    first, second, third = [(await reports.http.post("/retention/runs", headers=admin)).json() for _ in range(3)]
+    operator = reports.token("operator")
+    first, second, third = [(await reports.http.post("/retention/runs", headers=operator)).json() for _ in range(3)]
     assert (first, second, third) == (
         {"erased": 4, "more": True},
         {"erased": 1, "more": False},
         {"erased": 0, "more": False},
     )
-    [row, *_] = (await reports.http.get("/audit", headers=admin)).json()["rows"]
-    assert row["who"] == "admin"
+    [row, *_] = (await reports.http.get("/audit", headers=operator)).json()["rows"]
+    assert row["who"] == "operator"
     for role in ("office", "leader", "citizen"):
         answer = await reports.http.post("/retention/runs", headers=reports.token(role))
         assert answer.json()["code"] == "role-required"

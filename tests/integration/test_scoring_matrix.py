@@ -256,7 +256,7 @@ async def test_a_liaison_sees_to_the_rows_of_the_own_unit_and_to_no_others(scori
             403,
             "row-of-another-unit",
         )
-        for role in ("officer", "verifier", "leader", "discipline", "admin"):
+        for role in ("officer", "verifier", "leader", "discipline", "operator"):
             answer = await scoring.http.request(method, path, json=body, headers=scoring.token(role, unit="gongce"))
             assert refusal(answer) == (403, "role-required"), (role, path)
         assert (await scoring.http.request(method, path, json=body, headers=own)).status_code == 200

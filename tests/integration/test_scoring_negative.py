@@ -240,10 +240,10 @@ async def test_units_see_the_events_that_are_laid_to_them_and_pages_have_no_gap(
 
 async def test_who_may_do_what(scoring: Inside) -> None:
     id = await reported(scoring)
-    everybody = ("office", "leader", "discipline", "officer", "liaison", "verifier", "admin")
+    everybody = ("office", "leader", "discipline", "officer", "liaison", "verifier", "operator")
     staff = {"office", "leader", "discipline"}
     for method, path, allowed in (
-        ("GET", "/negative-list", {*everybody} - {"admin"}),
+        ("GET", "/negative-list", {*everybody} - {"operator"}),
         ("GET", "/negative-list/sanctions", staff),
         ("POST", EVENTS, staff),
         ("POST", f"{EVENTS}/{id}/evidence", staff),

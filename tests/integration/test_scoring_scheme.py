@@ -253,22 +253,22 @@ async def test_what_is_no_table_is_refused(scoring: Inside) -> None:
 @pytest.mark.parametrize(
     ("method", "address", "allowed"),
     [
-        ("POST", "/schemes", {"office", "admin"}),
-        ("POST", "/schemes/import", {"office", "admin"}),
-        ("PUT", "/schemes/1", {"office", "admin"}),
+        ("POST", "/schemes", {"office"}),
+        ("POST", "/schemes/import", {"office"}),
+        ("PUT", "/schemes/1", {"office"}),
         ("POST", "/schemes/1/publish", {"office", "leader"}),
         ("POST", "/schemes/1/retire", {"office", "leader"}),
         (
             "GET",
             "/schemes/1/table",
-            {"office", "admin", "leader", "discipline", "officer", "liaison", "verifier", "inspector"},
+            {"office", "leader", "discipline", "officer", "liaison", "verifier", "inspector"},
         ),
         ("POST", "/measurements", {"office", "inspector"}),
         ("GET", "/measurements", {"office", "leader", "discipline", "officer", "liaison", "verifier"}),
     ],
 )
 async def test_who_may_not_is_refused(scoring: Inside, method: str, address: str, allowed: set[str]) -> None:
-    roles = {"office", "admin", "leader", "discipline", "officer", "liaison", "verifier", "inspector", "citizen"}
+    roles = {"office", "operator", "leader", "discipline", "officer", "liaison", "verifier", "inspector", "citizen"}
     assert (await scoring.http.request(method, address)).status_code == 401
     for role in sorted(roles - allowed):
         answer = await scoring.http.request(method, address, headers=scoring.token(role, unit="huanwei"))

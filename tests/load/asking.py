@@ -26,13 +26,14 @@ from services.reports.views.wanted import Order, Wanted
 from shared.auth import Principal
 from shared.clock import FixedClock
 from shared.contracts.reports import Stage
+from shared.roles import Role
 from shared.store import Store
 from shared.store.collection import Document, Filter
 from shared.store.driver import Sort
 from shared.store.mongo import CODEC, MongoDriver
 from tests.load.lives import UNTIL
 
-STAFF = Principal("staff", frozenset({"dispatcher"}))
+STAFF = Principal("staff", frozenset({Role.DISPATCHER}))
 ASKED_MS = 50.0
 
 
@@ -141,7 +142,7 @@ class Sample:
     @property
     def officer(self) -> Principal:
         """Somebody of a unit that has cases."""
-        return Principal("officer", frozenset({"officer"}), self.any("unit"))
+        return Principal("officer", frozenset({Role.OFFICER}), self.any("unit"))
 
     def filters(self, least: int, most: int) -> dict[str, Any]:
         """Between so many filters that fit one case."""

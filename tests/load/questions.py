@@ -12,6 +12,7 @@ from services.reports.views.queue import errands_of, queue_of
 from services.reports.views.wanted import CHANNELS, LEVELS, Order
 from shared.auth import Principal
 from shared.contracts.reports import CaseState, Kind, Stage
+from shared.roles import Role
 from shared.store.collection import Document
 from tests.load.asking import Ask, Question, Sample
 from tests.load.lives import UNTIL
@@ -43,8 +44,13 @@ async def _words_of_category(sample: Sample) -> object:
 
 def _queues() -> Iterator[Question]:
     callers = {
-        role: Principal(role, frozenset({role}), unit)
-        for role, unit in (("officer", "huanwei"), ("verifier", None), ("dispatcher", None), ("leader", None))
+        role: Principal(role.value, frozenset({role}), unit)
+        for role, unit in (
+            (Role.OFFICER, "huanwei"),
+            (Role.VERIFIER, None),
+            (Role.DISPATCHER, None),
+            (Role.LEADER, None),
+        )
     }
     for role, caller in callers.items():
         for errand in errands_of(caller):

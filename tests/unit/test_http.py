@@ -39,6 +39,7 @@ from shared.http import (
     subscriber,
 )
 from shared.messages import Messages
+from shared.roles import Role
 from shared.store import IDEMPOTENCY, Collection, Store, UnitOfWork
 from shared.testing.memory_store import MemoryDriver
 from shared.vault import Vault, new_key
@@ -46,9 +47,9 @@ from shared.vault import Vault, new_key
 START = datetime(2026, 3, 2, 1, tzinfo=UTC)
 KEYS = (new_key(), new_key())
 PEOPLE = {
-    "citizen": Principal("zhao", frozenset({"citizen"})),
-    "officer": Principal("li", frozenset({"officer"}), "U01"),
-    "other-officer": Principal("wang", frozenset({"officer"}), "U02"),
+    "citizen": Principal("zhao", frozenset({Role.CITIZEN})),
+    "officer": Principal("li", frozenset({Role.OFFICER}), "U01"),
+    "other-officer": Principal("wang", frozenset({Role.OFFICER}), "U02"),
 }
 
 
@@ -106,7 +107,7 @@ def _routes() -> Router:
 
     @router.post("", status_code=201, response_model=NoteView, openapi_extra=IDEMPOTENT)
     async def write(
-        request: Request, body: Note, caller: Annotated[Principal, Depends(require("officer"))]
+        request: Request, body: Note, caller: Annotated[Principal, Depends(require(Role.OFFICER))]
     ) -> Response:
         async def command(uow: UnitOfWork) -> NoteView:
             number = sum([1 async for _ in _numbers(uow)])
@@ -119,7 +120,9 @@ def _routes() -> Router:
         return await answer(request, command, location="/notes/{id}")
 
     @router.post("/{id}/close", status_code=200, response_model=NoteView, openapi_extra=IDEMPOTENT)
-    async def close(request: Request, id: str, caller: Annotated[Principal, Depends(require("officer"))]) -> Response:
+    async def close(
+        request: Request, id: str, caller: Annotated[Principal, Depends(require(Role.OFFICER))]
+    ) -> Response:
         async def command(uow: UnitOfWork) -> NoteView:
             note = await uow.get(NOTES, id)
             if note.text == "closed":

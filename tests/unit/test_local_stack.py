@@ -14,6 +14,7 @@ from deploy.local.stack import Refused, Stack
 from shared.auth import Principal, Verifier
 from shared.clock import SystemClock
 from shared.errors import Unauthenticated
+from shared.roles import Role
 
 
 @pytest.fixture(autouse=True)
@@ -53,11 +54,25 @@ def test_servers_named_by_the_environment_are_used_and_not_run(monkeypatch: pyte
     assert Stack().backing() == []
 
 
+@pytest.mark.parametrize(
+    ("roles", "unit", "told"),
+    [
+        (["admin"], None, "'admin' is not a valid Role"),
+        (["officer", "boss"], "gongshui", "'boss' is not a valid Role"),
+        (["head"], None, "name it"),
+        (["leader"], "gongshui", "name no unit"),
+    ],
+)
+def test_a_token_for_what_is_no_role_is_not_made(tmp_path: Path, roles: list[str], unit: str | None, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Issuer(tmp_path).token("somebody", roles, unit)
+
+
 async def test_services_accept_the_local_issuers_tokens(tmp_path: Path) -> None:
     local = Issuer(tmp_path / "issuer")
     verifier = Verifier(str(local.jwks), issuer.NAME, issuer.AUDIENCE, SystemClock())
     token = local.token("officer-1", ["officer"], "urban-management")
-    assert await verifier.verify(token) == Principal("officer-1", frozenset({"officer"}), "urban-management")
+    assert await verifier.verify(token) == Principal("officer-1", frozenset({Role.OFFICER}), "urban-management")
 
 
 async def test_services_refuse_another_issuers_tokens(tmp_path: Path) -> None:

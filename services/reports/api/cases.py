@@ -37,6 +37,7 @@ from shared.auth import Principal
 from shared.contracts.reports import CaseState, Channel, Kind, ReporterKind
 from shared.geo import Crs
 from shared.http import IDEMPOTENT, Router, answer, client_address
+from shared.roles import Role
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 
@@ -344,7 +345,7 @@ def _submission(body: SubmitCase, caller: Principal) -> Submission:
 def _sender(request: Request, body: SubmitCase, caller: Principal) -> Sender:
     """Who reports: of people the account counts too, but not where they file what others told."""
     told = body.reporter or ReporterIn()
-    theirs = body.channel in OWN_CHANNELS and not caller.has("service")
+    theirs = body.channel in OWN_CHANNELS and not caller.has(Role.SERVICE)
     return Sender(
         person=Person.checked(told.name, told.phone),
         account=(caller.subject or None) if theirs else None,

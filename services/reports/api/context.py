@@ -23,6 +23,7 @@ from shared import telemetry
 from shared.auth import Principal, anyone, require
 from shared.http import RateLimit, Slots, client_address, subscriber
 from shared.messages import Messages
+from shared.roles import CENTRE, UNIT, Role
 from shared.service import Runtime, runtime_of
 from shared.store import Store
 from shared.vault import Vault
@@ -30,28 +31,28 @@ from shared.vault import Vault
 log = telemetry.logger(__name__)
 
 Anyone = Annotated[Principal, Depends(anyone())]
-Unit = Annotated[Principal, Depends(require("officer", "liaison", "office", "dispatcher"))]
-Checker = Annotated[Principal, Depends(require("verifier", "office", "dispatcher"))]
-Centre = Annotated[Principal, Depends(require("office", "dispatcher"))]
-Leader = Annotated[Principal, Depends(require("leader"))]
-Decider = Annotated[Principal, Depends(require("office", "dispatcher", "leader"))]
-Handler = Annotated[Principal, Depends(require("officer", "liaison", "office", "dispatcher"))]
-Resumer = Annotated[Principal, Depends(require("officer", "liaison", "office", "dispatcher", "leader"))]
-Insider = Annotated[Principal, Depends(require("officer", "liaison", "verifier", "office", "dispatcher", "leader"))]
-Editor = Annotated[Principal, Depends(require("office", "admin"))]
-Known = Annotated[Principal, Depends(require("officer", "liaison", *STAFF))]
+Unit = Annotated[Principal, Depends(require(*UNIT, *CENTRE))]
+Checker = Annotated[Principal, Depends(require(Role.VERIFIER, *CENTRE))]
+Centre = Annotated[Principal, Depends(require(*CENTRE))]
+Leader = Annotated[Principal, Depends(require(Role.LEADER))]
+Decider = Annotated[Principal, Depends(require(*CENTRE, Role.LEADER))]
+Handler = Annotated[Principal, Depends(require(*UNIT, *CENTRE))]
+Resumer = Annotated[Principal, Depends(require(*UNIT, *CENTRE, Role.LEADER))]
+Insider = Annotated[Principal, Depends(require(*UNIT, Role.VERIFIER, *CENTRE, Role.LEADER))]
+Editor = Annotated[Principal, Depends(require(Role.OFFICE))]
+Known = Annotated[Principal, Depends(require(*UNIT, *STAFF))]
 Somebody = Annotated[Principal, Depends(require())]
-Opener = Annotated[Principal, Depends(require("office", "dispatcher", "liaison"))]
-Auditor = Annotated[Principal, Depends(require("discipline", "admin"))]
-Keeper = Annotated[Principal, Depends(require("office", "discipline", "admin"))]
-Admin = Annotated[Principal, Depends(require("admin"))]
+Opener = Annotated[Principal, Depends(require(*CENTRE, Role.LIAISON))]
+Auditor = Annotated[Principal, Depends(require(Role.DISCIPLINE, Role.OPERATOR))]
+Keeper = Annotated[Principal, Depends(require(Role.OFFICE, Role.DISCIPLINE, Role.OPERATOR))]
+Admin = Annotated[Principal, Depends(require(Role.OPERATOR))]
 FORBIDDEN: dict[int | str, dict[str, Any]] = {403: {"$ref": "#/components/responses/Forbidden"}}
 """What a route says that is for everybody, though not with everything."""
 MISSING: dict[int | str, dict[str, Any]] = {404: {"$ref": "#/components/responses/NotFound"}}
 """What a route says that is told in its body, not in its path, what it is about."""
 WORDS = Path(__file__).parents[1] / "words.json"
 """What reporters read of a case's way."""
-INTAKE = ("dispatcher", "office", "service", "verifier")
+INTAKE = (Role.DISPATCHER, Role.OFFICE, Role.SERVICE, Role.VERIFIER)
 """Who may file cases without the limit on strangers."""
 
 
@@ -70,12 +71,12 @@ def actor_of(caller: Principal) -> Actor:
 
 
 _SIDES = {
-    "officer": (Side.UNIT,),
-    "liaison": (Side.UNIT,),
-    "verifier": (Side.CHECKER,),
-    "office": (Side.CENTRE, Side.CHECKER, Side.UNIT),
-    "dispatcher": (Side.CENTRE, Side.CHECKER, Side.UNIT),
-    "leader": (Side.LEADER,),
+    Role.OFFICER: (Side.UNIT,),
+    Role.LIAISON: (Side.UNIT,),
+    Role.VERIFIER: (Side.CHECKER,),
+    Role.OFFICE: (Side.CENTRE, Side.CHECKER, Side.UNIT),
+    Role.DISPATCHER: (Side.CENTRE, Side.CHECKER, Side.UNIT),
+    Role.LEADER: (Side.LEADER,),
 }
 
 

@@ -23,6 +23,7 @@ from shared.contracts.reports import CaseState
 from shared.errors import Invalid, NotFound
 from shared.geo import Crs, Point
 from shared.http import Router
+from shared.roles import Role
 from shared.service import runtime_of
 
 SPOTS_LIMIT = 200
@@ -34,7 +35,7 @@ EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
 router = Router(tags=["duplicates"])
 
 Staff = Annotated[Principal, Depends(require(*STAFF))]
-Overseer = Annotated[Principal, Depends(require("office", "dispatcher", "leader", "discipline"))]
+Overseer = Annotated[Principal, Depends(require(Role.OFFICE, Role.DISPATCHER, Role.LEADER, Role.DISCIPLINE))]
 
 
 class Question(Command):

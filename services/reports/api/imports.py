@@ -17,6 +17,7 @@ from shared.auth import Principal, require
 from shared.errors import Unsupported
 from shared.http import BODY_LIMIT, Router
 from shared.messages import Language, Messages, language
+from shared.roles import Role
 from shared.service import runtime_of
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -25,7 +26,7 @@ CSV = "text/csv"
 log = telemetry.logger(__name__)
 router = Router(prefix="/imports", tags=["imports"])
 
-Desk = Annotated[Principal, Depends(require("service", "dispatcher", "office"))]
+Desk = Annotated[Principal, Depends(require(Role.SERVICE, Role.DISPATCHER, Role.OFFICE))]
 _AS_CSV: dict[str, Any] = {
     BODY_LIMIT: MOST_BYTES,
     "requestBody": {"required": True, "content": {CSV: {"schema": {"type": "string", "format": "binary"}}}},

@@ -120,7 +120,6 @@ SIGHTS: Mapping[str, Sight] = {
     "verifier": Sight(name=True),
     "leader": Sight(),
     "discipline": Sight(),
-    "admin": Sight(),
 }
 """By role. Everybody else, the public and other units among them, sees not even whether somebody left a name."""
 

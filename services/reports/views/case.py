@@ -12,9 +12,10 @@ from services.reports.reporters import Reporters, ReporterView
 from shared.auth import Principal
 from shared.contracts.reports import CaseSnapshot
 from shared.errors import NotFound
+from shared.roles import Role
 from shared.store import Store
 
-STAFF = ("office", "dispatcher", "verifier", "leader", "discipline", "admin")
+STAFF = (Role.OFFICE, Role.DISPATCHER, Role.VERIFIER, Role.LEADER, Role.DISCIPLINE)
 
 
 class Happened(BaseModel):

@@ -15,6 +15,7 @@ from services.reports.views.wanted import EPOCH, Order
 from shared.auth import Principal
 from shared.contracts.reports import Stage
 from shared.errors import NotFound
+from shared.roles import Role
 from shared.store import Document, Store
 from shared.store.collection import Filter
 
@@ -75,20 +76,20 @@ def errands_of(caller: Principal) -> list[Errand]:
 
 
 def _errands(caller: Principal) -> Iterator[Errand]:
-    if caller.unit is not None and caller.has("officer", "liaison", "office", "dispatcher"):
+    if caller.unit is not None and caller.has(Role.OFFICER, Role.LIAISON, Role.OFFICE, Role.DISPATCHER):
         yield Errand("acknowledge", by.leading_duty(caller.unit, Stage.ACKNOWLEDGE))
         yield Errand("rectify", by.leading_duty(caller.unit, Stage.RECTIFY))
-    if caller.has("verifier"):
+    if caller.has(Role.VERIFIER):
         own = by.duty(caller.unit, Stage.VERIFY) if caller.unit is not None else None
         yield Errand("site-check", by.duty(None, Stage.SITE_CHECK))
         yield Errand("verify", by.duty(None, Stage.VERIFY), own)
-    if caller.has("office", "dispatcher"):
+    if caller.has(Role.OFFICE, Role.DISPATCHER):
         yield Errand("dispatch", by.UNDISPATCHED)
         yield Errand("returned", by.RETURNED)
         yield Errand("extension", by.EXTENSION)
         yield Errand("objection", by.OBJECTION)
         yield Errand("close", by.duty(None, Stage.CLOSE))
-    if caller.has("leader"):
+    if caller.has(Role.LEADER):
         yield Errand("further-extension", by.FURTHER_EXTENSION)
         yield Errand("review", by.duty(None, Stage.REVIEW))
 

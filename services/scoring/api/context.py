@@ -22,27 +22,28 @@ from shared.auth import Principal, anyone, require
 from shared.documents import Press
 from shared.errors import Duplicate
 from shared.http import Slots
+from shared.roles import OVERSIGHT, UNIT, Role
 from shared.service import Runtime, runtime_of
 from shared.store import Store
 
 log = telemetry.logger(__name__)
 
 Anyone = Annotated[Principal, Depends(anyone())]
-Office = Annotated[Principal, Depends(require("office"))]
-Editor = Annotated[Principal, Depends(require("office", "admin"))]
-Leader = Annotated[Principal, Depends(require("leader"))]
-Decider = Annotated[Principal, Depends(require("office", "leader"))]
-Watcher = Annotated[Principal, Depends(require("office", "leader", "discipline"))]
-Proposer = Annotated[Principal, Depends(require("office", "discipline"))]
-Trier = Annotated[Principal, Depends(require("office", "leader", "discipline", "admin"))]
-Reader = Annotated[Principal, Depends(require("officer", "liaison", "office", "leader", "discipline", "admin"))]
-Unit = Annotated[Principal, Depends(require("officer", "liaison"))]
-Assessor = Annotated[Principal, Depends(require("office", "inspector"))]
-Insider = Annotated[Principal, Depends(require("officer", "liaison", "verifier", "office", "leader", "discipline"))]
-Keeper = Annotated[Principal, Depends(require("office", "liaison"))]
+Office = Annotated[Principal, Depends(require(Role.OFFICE))]
+Editor = Annotated[Principal, Depends(require(Role.OFFICE))]
+Leader = Annotated[Principal, Depends(require(Role.LEADER))]
+Decider = Annotated[Principal, Depends(require(Role.OFFICE, Role.LEADER))]
+Watcher = Annotated[Principal, Depends(require(*OVERSIGHT))]
+Proposer = Annotated[Principal, Depends(require(Role.OFFICE, Role.DISCIPLINE))]
+Trier = Annotated[Principal, Depends(require(*OVERSIGHT))]
+Reader = Annotated[Principal, Depends(require(*UNIT, *OVERSIGHT))]
+Unit = Annotated[Principal, Depends(require(*UNIT))]
+Assessor = Annotated[Principal, Depends(require(Role.OFFICE, Role.INSPECTOR))]
+Insider = Annotated[Principal, Depends(require(*UNIT, Role.VERIFIER, *OVERSIGHT))]
+Keeper = Annotated[Principal, Depends(require(Role.OFFICE, Role.LIAISON))]
 MISSING: dict[int | str, dict[str, Any]] = {404: {"$ref": "#/components/responses/NotFound"}}
 """What a route says that is told in its body, not in its path, what it is about."""
-STAFF = ("office", "leader", "discipline", "admin")
+STAFF = (Role.OFFICE, Role.LEADER, Role.DISCIPLINE)
 """Who sees what concerns any unit; others see what concerns their own."""
 
 

@@ -31,13 +31,14 @@ from shared.contracts.scoring import MeasureState
 from shared.documents import Format
 from shared.errors import NotFound
 from shared.http import IDEMPOTENT, Router, answer
+from shared.roles import Role
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 from shared.store.collection import Filter
 
 router = Router(tags=["measures"])
 
-Reader = Annotated[Principal, Depends(require("officer", "liaison", *STAFF))]
+Reader = Annotated[Principal, Depends(require(Role.OFFICER, Role.LIAISON, *STAFF))]
 Id = Annotated[str, Path(max_length=100)]
 Code = Annotated[str | None, Query(max_length=100)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TEXT_LIMIT)]

@@ -47,6 +47,7 @@ from services.scoring.views.schemes import (
 from shared.auth import Principal, require
 from shared.errors import Forbidden, Invalid, Unsupported
 from shared.http import BODY_LIMIT, IDEMPOTENT, Router, answer
+from shared.roles import Role
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 
@@ -56,7 +57,7 @@ POINTS = r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,2})?$"
 
 router = Router(tags=["schemes"])
 
-Reader = Annotated[Principal, Depends(require("officer", "liaison", "verifier", "inspector", *STAFF))]
+Reader = Annotated[Principal, Depends(require(Role.OFFICER, Role.LIAISON, Role.VERIFIER, Role.INSPECTOR, *STAFF))]
 Version = Annotated[int, Path(ge=1, le=10**9)]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _AS_TABLE: dict[str, Any] = {

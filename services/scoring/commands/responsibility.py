@@ -33,6 +33,7 @@ from shared.attachments import claim
 from shared.audit.log import write_down
 from shared.auth import Principal
 from shared.errors import Forbidden, Invalid, NotFound, Refused
+from shared.roles import Role
 from shared.store import UnitOfWork
 from shared.writing import plain_text
 
@@ -160,7 +161,7 @@ async def _own(uow: UnitOfWork, scope: Scope, code: str, caller: Principal) -> t
     duty = row.duty_on(day_of(uow.now)) if row else None
     if row is None or duty is None:
         raise NotFound("matrix-not-found", id=code)
-    if not caller.has("office") and caller.unit != duty.lead:
+    if not caller.has(Role.OFFICE) and caller.unit != duty.lead:
         raise Forbidden("row-of-another-unit")
     return row, duty
 

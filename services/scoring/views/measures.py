@@ -15,6 +15,7 @@ from services.scoring.repo import MEASURES, NEWEST_MEASURES
 from shared.auth import Principal
 from shared.contracts.scoring import MeasureState
 from shared.errors import Invalid, NotFound
+from shared.roles import Role
 from shared.store import Store
 from shared.store.collection import Filter
 
@@ -136,7 +137,7 @@ async def measure_figures(store: Store, ladder: Ladder, scope: Filter, now: date
     return MeasureFigures(rungs=sorted(rungs, key=lambda each: (ladder.place(each.rung), each.rung)))
 
 
-async def measure_for(store: Store, id: str, caller: Principal, staff: tuple[str, ...]) -> Measure:
+async def measure_for(store: Store, id: str, caller: Principal, staff: tuple[Role, ...]) -> Measure:
     """One measure, for staff and the unit it was issued to. Raises NotFound (`measures-not-found`)."""
     measure = await store.get(MEASURES, id)
     if measure is None or not (caller.has(*staff) or caller.unit == measure.unit):

@@ -30,6 +30,7 @@ from services.scoring.repo import CURRENT, NEGATIVE_EVENTS, NEGATIVE_LISTS
 from services.scoring.views.responsibility import PersonView
 from shared.auth import Principal
 from shared.errors import NotFound
+from shared.roles import Role
 from shared.store import Store
 from shared.store.collection import Filter
 
@@ -193,7 +194,7 @@ async def event_page(
     return EventPage(events=[event_view(each) for each in page], next=page[-1].id if len(found) > limit else None)
 
 
-async def event_of(store: Store, id: str, caller: Principal, inside: Sequence[str]) -> NegativeEvent:
+async def event_of(store: Store, id: str, caller: Principal, inside: Sequence[Role]) -> NegativeEvent:
     """An event, for staff of the campaign and the unit that it is laid to. Raises NotFound."""
     found = await store.get(NEGATIVE_EVENTS, id)
     if found is None or not (caller.has(*inside) or caller.unit == found.unit):

@@ -126,7 +126,7 @@ def test_only_who_has_to_call_may_open_a_reporter() -> None:
     assert openers == {"office", "dispatcher"}
 
 
-@pytest.mark.parametrize("role", ["citizen", "leader", "discipline", "admin", "service", "nobody"])
+@pytest.mark.parametrize("role", ["citizen", "leader", "discipline", "operator", "service", "nobody"])
 def test_who_has_nothing_to_do_with_reporters_sees_nothing(role: str) -> None:
     assert sight_of([role], in_charge=True, may_call=True) == Sight()
 

@@ -143,7 +143,7 @@ def test_the_glossary_names_what_is_retired() -> None:
 
 
 def test_no_retired_word_is_left() -> None:
-    found = []
+    found: list[str] = []
     for file in _files():
         name = file.relative_to(ROOT).as_posix()
         if not name.startswith(UNCONVERTED) and file not in {GLOSSARY, Path(__file__)}:

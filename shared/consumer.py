@@ -23,21 +23,27 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
-from typing import Literal
+from functools import cached_property, partial
+from typing import Generic, Literal
+
+from typing_extensions import TypeVar
 
 from shared import telemetry
-from shared.contracts import MODELS, EventModel
+from shared.contracts import EventModel
 from shared.errors import Conflict, DomainError, Duplicate, Unavailable
-from shared.event import Event, Undecodable
+from shared.event import Event, Undecodable, carries
 from shared.kafka import Broker, Partition, Record
 from shared.store import Collection, Index, Store, UnitOfWork
 from shared.store.unit import EVENT_LIMIT
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[UnitOfWork, Event], Awaitable[None]]
-Prefetch = Callable[[UnitOfWork, Sequence[Event]], Awaitable[None]]
+M = TypeVar("M", bound=EventModel)
+R_contra = TypeVar("R_contra", contravariant=True, default=object)
+"""What the service holds besides its store: whoever asks for less, or for nothing (`object`), fits, too."""
+
+Handler = Callable[[UnitOfWork, Event[M], R_contra], Awaitable[None]]
+Prefetch = Callable[[UnitOfWork, Sequence[Event], R_contra], Awaitable[None]]
 
 Outcome = Literal["ok", "duplicate", "parked"]
 
@@ -100,20 +106,50 @@ PARKED = Collection(
 
 
 @dataclass(frozen=True)
-class Subscription:
+class Reaction(Generic[R_contra]):
+    """What a group does about events of one type; made by `on`."""
+
+    model: type[EventModel]
+    handle: Handler[EventModel, R_contra]
+
+
+def on(model: type[M], handler: Handler[M, R_contra]) -> Reaction[R_contra]:
+    """Events of this type go to the handler, with the service's resources."""
+
+    async def handle(uow: UnitOfWork, event: Event, resources: R_contra) -> None:
+        if carries(event, model):
+            await handler(uow, event, resources)
+
+    return Reaction(model, handle)
+
+
+@dataclass(frozen=True)
+class Subscription(Generic[R_contra]):
     """What a group listens to and what it does about it.
 
-    `prefetch` may load what the handlers of a batch will ask for in one round trip. `on_poison`: `park_key` (order
-    matters), `skip` (every event carries the whole state) or `stop`. `on_gap`: `apply` and count, or `stop`.
+    Events without a reaction are marked as handled and nothing more. `prefetch` may load what the handlers of a batch
+    will ask for in one round trip. `on_poison`: `park_key` (order matters), `skip` (every event carries the whole
+    state) or `stop`. `on_gap`: `apply` and count, or `stop`.
     """
 
     group: str
     topics: tuple[str, ...]
-    handlers: Mapping[type[EventModel], Handler]
-    prefetch: Prefetch | None = None
+    reactions: Sequence[Reaction[R_contra]]
+    prefetch: Prefetch[R_contra] | None = None
     on_poison: Literal["park_key", "skip", "stop"] = "park_key"
     on_gap: Literal["apply", "stop"] = "apply"
     batch: int = 200
+
+    @cached_property
+    def handlers(self) -> Mapping[str, Handler[EventModel, R_contra]]:
+        """What it does, by the type of the event."""
+        return {reaction.model.TYPE: reaction.handle for reaction in self.reactions}
+
+    async def handle(self, uow: UnitOfWork, event: Event, resources: R_contra) -> None:
+        """React to the event, if the group does. Raises Undecodable and what a handler raises."""
+        handler = self.handlers.get(event.type)
+        if handler is not None:
+            await handler(uow, event, resources)
 
 
 class Broken(Exception):
@@ -157,14 +193,15 @@ class _Place:
     leaving: bool = False
 
 
-class Worker:
+class Worker(Generic[R_contra]):
     """Runs one subscription: `run` until `stop`."""
 
     def __init__(
         self,
         store: Store,
         broker: Broker,
-        subscription: Subscription,
+        subscription: Subscription[R_contra],
+        resources: R_contra,
         *,
         drain: float = 15.0,
         commit_every: float = 1.0,
@@ -173,7 +210,7 @@ class Worker:
     ) -> None:
         """`drain`: seconds to finish started batches before partitions are given up; `tries` of an unknown fault."""
         self.subscription = subscription
-        self.inbox = Inbox(store, subscription, longest_pause)
+        self.inbox = Inbox(store, subscription, resources, longest_pause)
         self._feed = broker.feed(subscription.group, subscription.topics)
         self._places: dict[Partition, _Place] = {}
         self._drain = drain
@@ -397,13 +434,20 @@ class Worker:
         telemetry.CONSUMER_ASSIGNED_PARTITIONS.labels(self.subscription.group).set(len(self._places))
 
 
-class Inbox:
+class Inbox(Generic[R_contra]):
     """Applies records of one subscription to the store, without a broker: shared by the worker and by replay."""
 
-    def __init__(self, store: Store, subscription: Subscription, longest_pause: float = LONGEST_PAUSE) -> None:
+    def __init__(
+        self,
+        store: Store,
+        subscription: Subscription[R_contra],
+        resources: R_contra,
+        longest_pause: float = LONGEST_PAUSE,
+    ) -> None:
         """`longest_pause`: seconds between two tries of a fault that passes."""
         self._store = store
         self._subscription = subscription
+        self._resources = resources
         self._longest_pause = longest_pause
         self._breaker = Breaker()
 
@@ -415,7 +459,7 @@ class Inbox:
         marks = await uow.load(MARKS, {self._mark_of(event) for event in events})
         due = [event for event in events if _is_due(event, marks.get(self._mark_of(event)))]
         if self._subscription.prefetch is not None and due:
-            await self._subscription.prefetch(uow, due)
+            await self._subscription.prefetch(uow, due, self._resources)
         outcomes = [await self._apply_one(uow, *pair) for pair in zip(batch, events, strict=True)]
         await self._store.commit(uow)
         self._breaker.passed(outcomes.count("ok"))
@@ -448,34 +492,13 @@ class Inbox:
             mark = await uow.get(MARKS, row.mark)
             if row.reason != "skipped" or row.sequence >= mark.sequence:
                 await self._handle(uow, event)
-            await self._unpark(uow, row, mark)
+            await _unpark(self._store, uow, row, mark)
 
         await self._store.run(again)
-
-    async def drop(self, parked: Parked) -> None:
-        """Give a parked record up: its number counts as handled. Raises NotFound (`parked-not-found`)."""
-
-        async def forget(uow: UnitOfWork) -> None:
-            row = await uow.get(PARKED, parked.id)
-            mark = await uow.find(MARKS, row.mark)
-            if mark is None:
-                uow.delete(PARKED, row)
-            else:
-                await self._unpark(uow, row, mark)
-
-        await self._store.run(forget)
 
     async def unresolved(self) -> int:
         """How many records of the whole service are set aside."""
         return await self._store.count(PARKED, {})
-
-    async def _unpark(self, uow: UnitOfWork, row: Parked, mark: Mark) -> None:
-        """The key is free again once nothing of it is left. The guard of the mark holds whoever parks meanwhile."""
-        others = {"group": row.group, "mark": row.mark, "reason": {"$ne": "skipped"}, "_id": {"$ne": row.id}}
-        if not await self._store.find(PARKED, others, limit=1):
-            mark.sequence, mark.parked_to = max(mark.seen, row.sequence), 0
-        uow.save(MARKS, mark)
-        uow.delete(PARKED, row)
 
     async def _try(self, record: Record, tries: int) -> Exception | None:
         """Apply one record; the error that makes it poisonous, or None."""
@@ -521,10 +544,7 @@ class Inbox:
         return "ok"
 
     async def _handle(self, uow: UnitOfWork, event: Event) -> None:
-        model = MODELS.get(event.type)
-        handler = self._subscription.handlers.get(model) if model is not None else None
-        if handler is not None:
-            await handler(uow, event)
+        await self._subscription.handle(uow, event, self._resources)
 
     async def _park_poison(self, record: Record, error: Exception) -> None:
         uow = self._store.unit()
@@ -636,6 +656,29 @@ class Inbox:
 
     def _mark_of(self, event: Event) -> str:
         return f"{self._subscription.group}|{event.topic}|{event.subject}"
+
+
+async def drop(store: Store, parked: Parked) -> None:
+    """Give a parked record up: its number counts as handled. Raises NotFound (`parked-not-found`)."""
+
+    async def forget(uow: UnitOfWork) -> None:
+        row = await uow.get(PARKED, parked.id)
+        mark = await uow.find(MARKS, row.mark)
+        if mark is None:
+            uow.delete(PARKED, row)
+        else:
+            await _unpark(store, uow, row, mark)
+
+    await store.run(forget)
+
+
+async def _unpark(store: Store, uow: UnitOfWork, row: Parked, mark: Mark) -> None:
+    """The key is free again once nothing of it is left. The guard of the mark holds whoever parks meanwhile."""
+    others = {"group": row.group, "mark": row.mark, "reason": {"$ne": "skipped"}, "_id": {"$ne": row.id}}
+    if not await store.find(PARKED, others, limit=1):
+        mark.sequence, mark.parked_to = max(mark.seen, row.sequence), 0
+    uow.save(MARKS, mark)
+    uow.delete(PARKED, row)
 
 
 def _is_due(event: Event, mark: Mark | None) -> bool:

@@ -13,7 +13,9 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
 
 from shared import telemetry
 from shared.errors import Conflict, Unavailable
@@ -21,25 +23,32 @@ from shared.store import Collection, Store, UnitOfWork
 
 log = logging.getLogger(__name__)
 
-Command = Callable[[UnitOfWork, str], Awaitable[None]]
+R_contra = TypeVar("R_contra", contravariant=True, default=object)
+Command = Callable[[UnitOfWork, str, R_contra], Awaitable[None]]
 
 BATCH = 100
 
 
 @dataclass(frozen=True)
-class Deadline:
-    """Documents of `collection`, indexed by `deadline_at`, and the command for one that is due (by identity)."""
+class Deadline(Generic[R_contra]):
+    """Documents of `collection`, indexed by `deadline_at`, and the command for one that is due.
+
+    The command gets the identity and the service's resources.
+    """
 
     collection: Collection[Any]
-    command: Command
+    command: Command[R_contra]
 
 
-class Timekeeper:
+class Timekeeper(Generic[R_contra]):
     """Runs one deadline: looks every `every` seconds, and at once when this process commits something due."""
 
-    def __init__(self, store: Store, deadline: Deadline, every: float = 1.0, at_once: int = 4) -> None:
+    def __init__(
+        self, store: Store, deadline: Deadline[R_contra], resources: R_contra, every: float = 1.0, at_once: int = 4
+    ) -> None:
         self._store = store
         self._deadline = deadline
+        self._resources = resources
         self._name = deadline.collection.name
         self._every = every
         self._at_once = at_once
@@ -97,7 +106,7 @@ class Timekeeper:
         try:
             await uow.load(self._deadline.collection, ids)
             for id in ids:
-                await self._deadline.command(uow, id)
+                await self._deadline.command(uow, id, self._resources)
             await self._store.commit(uow)
         except Unavailable:
             raise
@@ -108,7 +117,7 @@ class Timekeeper:
 
     async def _fire_alone(self, id: str) -> int:
         async def command(uow: UnitOfWork) -> bool:
-            await self._deadline.command(uow, id)
+            await self._deadline.command(uow, id, self._resources)
             return not uow.is_empty()
 
         try:

@@ -22,10 +22,10 @@ import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from shared.clock import CHINA
-from shared.consumer import PARKED, Inbox, Parked, Subscription
+from shared.consumer import PARKED, Inbox, Parked, Subscription, drop
 from shared.errors import NotFound, Unavailable
 from shared.event import Undecodable
 from shared.readmodel import LIVE, Generation, Live
@@ -37,6 +37,7 @@ from shared.store.collection import Filter
 Tell = Callable[[Parked, Exception | None], None]
 
 TEXT_SHOWN = 60
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,10 @@ class Gone(Exception):
     """The group that set the record aside does not exist any more."""
 
 
-class DeadLetters:
+class DeadLetters(Generic[R]):
     """The records that the groups of one service have set aside."""
 
-    def __init__(self, store: Store, subscriptions: Iterable[Subscription]) -> None:
+    def __init__(self, store: Store, subscriptions: Iterable[Subscription[R]]) -> None:
         self._store = store
         self._subscriptions = {subscription.group: subscription for subscription in subscriptions}
 
@@ -101,7 +102,7 @@ class DeadLetters:
                 yield row
                 left = None if left is None else left - 1
 
-    async def replay(self, choice: Choice, on_error: Literal["stop", "repark"], tell: Tell) -> bool:
+    async def replay(self, choice: Choice, resources: R, on_error: Literal["stop", "repark"], tell: Tell) -> bool:
         """Run the handlers again, in sequence per aggregate; True when all went well.
 
         A record that fails again stays, and so do those of its aggregate that follow; with `repark` the other
@@ -113,7 +114,7 @@ class DeadLetters:
                 if left == 0:
                     return fine
                 left = None if left is None else left - 1
-                error = await self._again(row)
+                error = await self._again(row, resources)
                 tell(row, error)
                 if error is not None:
                     fine = False
@@ -125,15 +126,14 @@ class DeadLetters:
     async def drop(self, choice: Choice, tell: Tell) -> None:
         """Give records up: their numbers count as handled. Raises Unavailable."""
         async for row in self.records(choice):
-            subscription = self._subscriptions.get(row.group) or Subscription(row.group, (), {})
-            if await _unless_gone(Inbox(self._store, subscription).drop(row)):
+            if await _unless_gone(drop(self._store, row)):
                 tell(row, None)
 
-    async def _again(self, row: Parked) -> Exception | None:
+    async def _again(self, row: Parked, resources: R) -> Exception | None:
         if row.group not in self._subscriptions:
             return Gone(f"no group {row.group} any more")
         try:
-            await _unless_gone(Inbox(self._store, self._subscriptions[row.group]).replay(row))
+            await _unless_gone(Inbox(self._store, self._subscriptions[row.group], resources).replay(row))
         except Unavailable:
             raise
         except Exception as error:  # whatever the handler raises is what the operator wants to know
@@ -147,7 +147,7 @@ class DeadLetters:
             done = rows[0].sequence
 
 
-async def subscriptions(service: Service, store: Store) -> list[Subscription]:
+async def subscriptions(service: Service[R], store: Store) -> list[Subscription[R]]:
     """All subscriptions of a service, read models in the generation that is live."""
     found = list(service.subscriptions)
     for model in service.read_models:
@@ -193,7 +193,7 @@ def _positive(text: str) -> int:
     return number
 
 
-def _service(name: str) -> Service:
+def _service(name: str) -> Service[Any]:
     """Raises LookupError. Loaded by name: `shared` knows no service."""
     try:
         if re.fullmatch(r"[a-z_]+", name):
@@ -206,7 +206,7 @@ def _service(name: str) -> Service:
     raise LookupError(f"没有这个服务 · no service {name}")
 
 
-async def _run(service: Service, settings: Any, options: argparse.Namespace) -> int:
+async def _run(service: Service[R], settings: Any, options: argparse.Namespace) -> int:
     runtime = connect(service, settings)
     store = runtime.store
     choice = Choice(options.group, options.key, options.most)
@@ -223,8 +223,8 @@ async def _run(service: Service, settings: Any, options: argparse.Namespace) -> 
         elif options.command == "drop":
             await letters.drop(choice, _tell)
         else:
-            await runtime.prepare()  # the handlers find here what they find in the service
-            return 0 if await letters.replay(choice, options.on_error, _tell) else 1
+            resources = await runtime.prepare()  # the handlers find here what they find in the service
+            return 0 if await letters.replay(choice, resources, options.on_error, _tell) else 1
     except Unavailable as error:
         _say(f"数据库无响应 · the database does not answer: {error}", sys.stderr)
         return 1

@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeGuard
+
+from typing_extensions import TypeVar
 
 from shared.contracts.event_model import MODELS, EventModel
 
@@ -26,12 +28,17 @@ SAME_FOR_ALL = (
 )
 
 
+M = TypeVar("M", bound=EventModel)
+D_co = TypeVar("D_co", bound=EventModel, default=EventModel, covariant=True)
+"""The data of an event; of an event that nobody has looked into yet, any model."""
+
+
 class Undecodable(ValueError):
     """A record that is not an event of ours, or whose data does not fit its type."""
 
 
 @dataclass(frozen=True)
-class Event:
+class Event(Generic[D_co]):
     """An event with its envelope; `value` is the JSON of the data, `data` the model read from it."""
 
     topic: str
@@ -46,11 +53,11 @@ class Event:
     @classmethod
     def new(
         cls, model: EventModel, subject: str, sequence: int, time: datetime, traceparent: str | None = None
-    ) -> Event:
+    ) -> Event[EventModel]:
         """The event that `model` becomes as number `sequence` of the aggregate `subject`."""
         value = model.__pydantic_serializer__.to_json(model)
         key = model.partition_key(subject)
-        return cls(model.TOPIC, model.TYPE, subject, sequence, time, key, value, traceparent)
+        return Event(model.TOPIC, model.TYPE, subject, sequence, time, key, value, traceparent)
 
     @property
     def id(self) -> str:
@@ -63,13 +70,13 @@ class Event:
         return "/chuangwen/" + self.topic.partition(".")[0]
 
     @cached_property
-    def data(self) -> EventModel:
+    def data(self) -> D_co:
         """The typed data. Raises Undecodable when the type is unknown or the data does not fit."""
         model = MODELS.get(self.type)
         if model is None:
             raise Undecodable(f"no model for the event type {self.type}")
         try:
-            return model.model_validate_json(self.value)
+            return model.model_validate_json(self.value)  # type: ignore[return-value]  # what D_co is, the type says
         except ValueError as error:
             raise Undecodable(f"{self.id}: {error}") from error
 
@@ -96,7 +103,7 @@ class Event:
         key: bytes | None,
         value: bytes | None,
         headers: Iterable[tuple[str, bytes | None]],
-    ) -> Event:
+    ) -> Event[EventModel]:
         """The event in a Kafka record. Raises Undecodable for a record without our envelope.
 
         Headers that are not ours are not looked at. The data is not read yet: `data` may still raise.
@@ -106,7 +113,7 @@ class Event:
             if told["ce_specversion"] != b"1.0" or not told["content-type"].startswith(JSON_BYTES):
                 raise ValueError("not CloudEvents 1.0 in binary mode with JSON data")
             traceparent = told.get("ce_traceparent")
-            return cls(
+            return Event(
                 topic=topic,
                 type=told["ce_type"].decode(),
                 subject=_text(told["ce_subject"]),
@@ -137,6 +144,11 @@ class Event:
         if self.traceparent:
             told["traceparent"] = self.traceparent
         return told
+
+
+def carries(event: Event[EventModel], model: type[M]) -> TypeGuard[Event[M]]:
+    """Whether the data of the event is of this kind. Raises Undecodable."""
+    return isinstance(event.data, model)
 
 
 def _text(content: bytes) -> str:

@@ -12,7 +12,9 @@ import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
 
 from shared.consumer import MARKS, PARKED, Subscription, Worker
 from shared.errors import Refused, Unavailable
@@ -21,6 +23,8 @@ from shared.store import Collection, Store, UnitOfWork
 from shared.store.collection import T
 
 log = logging.getLogger(__name__)
+
+R_contra = TypeVar("R_contra", contravariant=True, default=object)
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,12 @@ class Generation:
 
 
 @dataclass(frozen=True)
-class ReadModel:
+class ReadModel(Generic[R_contra]):
     """What a read model consists of, and the subscription that feeds a generation of it."""
 
     name: str
     collections: tuple[Collection[Any], ...]
-    subscribe: Callable[[Generation], Subscription]
+    subscribe: Callable[[Generation], Subscription[R_contra]]
 
 
 @dataclass
@@ -64,19 +68,17 @@ class Live:
 LIVE = Collection("read_models", Live)
 
 
-class Projector:
+class Projector(Generic[R_contra]):
     """Keeps the live generation of one read model fed, and tells readers which one it is."""
 
-    def __init__(self, store: Store, broker: Broker, model: ReadModel, feeding: bool, every: float = 1.0) -> None:
-        """`feeding`: run the worker too (a process that only answers requests does not)."""
+    def __init__(self, store: Store, broker: Broker, model: ReadModel[R_contra], every: float = 1.0) -> None:
         self._store = store
         self._broker = broker
         self._model = model
-        self._feeding = feeding
         self._every = every
         self._stopping = asyncio.Event()
         self.generation = Generation(1)
-        self.worker: Worker | None = None
+        self.worker: Worker[R_contra] | None = None
 
     async def prepare(self) -> None:
         """Find the live generation and create what it needs."""
@@ -85,14 +87,17 @@ class Projector:
             self.generation = Generation(live.number)
         await create(self._store, self._model, self.generation)
 
-    async def run(self) -> None:
+    async def follow(self) -> None:
+        """Until `stop`: change over when another generation is live, for a process that only reads."""
+        while not self._stopping.is_set():
+            await self.prepare()
+            await self._watch()
+
+    async def feed(self, resources: R_contra) -> None:
         """Until `stop`: feed the live generation; change over when another one is live."""
         while not self._stopping.is_set():
             await self.prepare()
-            if self._feeding:
-                await self._feed()
-            else:
-                await self._watch()
+            await self._feed(resources)
 
     def stop(self) -> None:
         """Let `run` end after started batches."""
@@ -100,8 +105,8 @@ class Projector:
         if self.worker is not None:
             self.worker.stop()
 
-    async def _feed(self) -> None:
-        self.worker = Worker(self._store, self._broker, self._model.subscribe(self.generation))
+    async def _feed(self, resources: R_contra) -> None:
+        self.worker = Worker(self._store, self._broker, self._model.subscribe(self.generation), resources)
         running = asyncio.create_task(self.worker.run())
         watching = asyncio.create_task(self._watch())
         await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
@@ -126,13 +131,15 @@ class Projector:
                 return
 
 
-async def create(store: Store, model: ReadModel, generation: Generation) -> None:
+async def create(store: Store, model: ReadModel[R_contra], generation: Generation) -> None:
     """The generation's collections and indexes; may be repeated."""
     for collection in map(generation, model.collections):
         await store.driver.ensure_indexes(collection.name, collection.indexes)
 
 
-async def rebuild(store: Store, broker: Broker, model: ReadModel, patience: float = 3600.0) -> Generation:
+async def rebuild(
+    store: Store, broker: Broker, model: ReadModel[R_contra], resources: R_contra, patience: float = 3600.0
+) -> Generation:
     """Build the next generation from the earliest event, make it live, and drop those before the last one.
 
     A number is never used twice: the broker would let a second try go on where the first one gave up.
@@ -149,14 +156,14 @@ async def rebuild(store: Store, broker: Broker, model: ReadModel, patience: floa
         fresh = Generation(live.begun)
         await create(store, model, fresh)
         async with asyncio.timeout(patience):
-            await catch_up(Worker(store, broker, model.subscribe(fresh)))
+            await catch_up(Worker(store, broker, model.subscribe(fresh), resources))
         await store.run(lambda uow: _switch(uow, model.name, fresh.number))
         return fresh
     finally:
         await store.driver.release(f"rebuild-{model.name}", holder)
 
 
-async def catch_up(worker: Worker) -> None:
+async def catch_up(worker: Worker[R_contra]) -> None:
     """Run the worker until it has handled all there is. Raises RuntimeError when it stops before that."""
     running = asyncio.create_task(worker.run())
     try:
@@ -169,7 +176,7 @@ async def catch_up(worker: Worker) -> None:
         await running
 
 
-async def has_caught_up(worker: Worker) -> bool:
+async def has_caught_up(worker: Worker[R_contra]) -> bool:
     """Whether a running worker has handled all there is now; False also when nobody can tell."""
     try:
         return worker.assigned and worker.broken is None and await worker.behind() == 0
@@ -193,7 +200,7 @@ async def _switch(uow: UnitOfWork, name: str, number: int) -> None:
     uow.save(LIVE, live)
 
 
-async def _drop(store: Store, model: ReadModel, generation: Generation) -> None:
+async def _drop(store: Store, model: ReadModel[R_contra], generation: Generation) -> None:
     for collection in map(generation, model.collections):
         await store.driver.drop(collection.name)
     group = model.subscribe(generation).group

@@ -17,12 +17,13 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 import uvicorn
 import uvloop
 from fastapi import FastAPI, Request
 from starlette.routing import Mount
+from typing_extensions import TypeVar
 
 from shared import telemetry
 from shared.auth import KeySet, Verifier
@@ -43,6 +44,8 @@ from shared.store.mongo import MongoDriver
 log = logging.getLogger(__name__)
 
 Role = Literal["api", "worker", "all"]
+R = TypeVar("R", default=object)
+"""What a service holds besides its store."""
 
 STUCK = 60.0
 """Seconds without a turn of a poll loop after which the process asks to be restarted."""
@@ -52,19 +55,22 @@ FINISH_RELAY = 10.0
 
 
 @dataclass(frozen=True)
-class Service:
-    """What a service is made of; its `app.py` builds exactly one."""
+class Service(Generic[R]):
+    """What a service is made of; its `app.py` builds exactly one.
+
+    `prepare` is called once the store is there. What it returns, the service's resources, is handed to every handler,
+    prefetch and deadline command, and routes ask for it by `resources_of`.
+    """
 
     name: str
+    prepare: Callable[[Runtime[R]], Awaitable[R]]
     routers: Sequence[Router] = ()
     collections: Sequence[Collection[Any]] = ()
-    subscriptions: Sequence[Subscription] = ()
-    read_models: Sequence[ReadModel] = ()
-    deadlines: Sequence[Deadline] = ()
+    subscriptions: Sequence[Subscription[R]] = ()
+    read_models: Sequence[ReadModel[R]] = ()
+    deadlines: Sequence[Deadline[R]] = ()
     settings: type[Settings] = Settings
     messages: Sequence[Path] = ()
-    prepare: Callable[[Runtime], Awaitable[object]] | None = None
-    """Called once the store is there; what it returns is the runtime's `own`, and that of units of work."""
     mounts: Sequence[Mount] = ()
     """Folders of static files."""
 
@@ -83,21 +89,28 @@ class Service:
 
 
 @dataclass
-class Runtime:
+class Runtime(Generic[R]):
     """The running parts of a service, for its routes and its composition root."""
 
-    service: Service
+    service: Service[R]
     settings: Settings
     clock: Clock
     store: Store
     broker: Broker
-    own: Any = None
-    projectors: dict[str, Projector] = field(default_factory=dict)
+    projectors: dict[str, Projector[R]] = field(default_factory=dict)
+    prepared: R | None = None
 
-    async def prepare(self) -> None:
-        """Let the service prepare itself. Raises what its `prepare` raises."""
-        if self.service.prepare is not None:
-            self.own = self.store.own = await self.service.prepare(self)
+    async def prepare(self) -> R:
+        """Let the service prepare itself; its resources. Raises what its `prepare` raises."""
+        self.prepared = await self.service.prepare(self)
+        return self.prepared
+
+    @property
+    def resources(self) -> R:
+        """What `prepare` returned. Raises Unavailable until then."""
+        if self.prepared is None:
+            raise Unavailable("the service is starting")
+        return self.prepared
 
     def generation(self, model: str) -> Generation:
         """The live generation of a read model."""
@@ -112,7 +125,15 @@ def runtime_of(request: Request) -> Runtime:
     return runtime
 
 
-def connect(service: Service, settings: Settings) -> Runtime:
+def resources_of(request: Request, kind: type[R]) -> R:
+    """The service's resources behind a request, of the kind its `prepare` returns. Raises Unavailable until then."""
+    resources = runtime_of(request).resources
+    if not isinstance(resources, kind):
+        raise TypeError(f"the service's resources are {type(resources).__name__}, not {kind.__name__}")
+    return resources
+
+
+def connect(service: Service[R], settings: Settings) -> Runtime[R]:
     """The parts of a service, connected but not started."""
     clock = settings.clock()
     driver = MongoDriver(settings.mongodb_uri, f"{settings.namespace}{service.name}", settings.store_driver)
@@ -127,7 +148,7 @@ def connect(service: Service, settings: Settings) -> Runtime:
 
 
 def application(
-    runtime: Runtime, *, serves: bool = True, live: Probe | None = None, ready: Probe | None = None
+    runtime: Runtime[R], *, serves: bool = True, live: Probe | None = None, ready: Probe | None = None
 ) -> FastAPI:
     """The service's HTTP application; without `serves` only its probes and metrics."""
     service, settings = runtime.service, runtime.settings
@@ -148,24 +169,19 @@ async def _well() -> dict[str, bool]:
     return {}
 
 
-class Process:
+class Process(Generic[R]):
     """One running process of a service."""
 
-    def __init__(self, runtime: Runtime, role: Role) -> None:
+    def __init__(self, runtime: Runtime[R], role: Role) -> None:
         self._runtime = runtime
         self._role = role
         self._stopping = asyncio.Event()
-        self._started = False
+        self._works = role in {"worker", "all"}
         service, store, broker = runtime.service, runtime.store, runtime.broker
-        works = role in {"worker", "all"}
         self._relay = Relay(store, broker.publisher())
-        self._workers = [Worker(store, broker, each) for each in service.subscriptions if works]
-        self._timekeepers = [Timekeeper(store, each) for each in service.deadlines if works]
-        projectors = {model.name: Projector(store, broker, model, works) for model in service.read_models}
-        runtime.projectors = projectors
-        self._stops = [each.stop for each in self._workers]
-        self._stops += [each.stop for each in self._timekeepers]
-        self._stops += [each.stop for each in projectors.values()]
+        self._workers: list[Worker[R]] = []
+        self._timekeepers: list[Timekeeper[R]] = []
+        runtime.projectors = {model.name: Projector(store, broker, model) for model in service.read_models}
 
     async def run(self) -> int:
         """Until SIGTERM, SIGINT or the first part that fails; the exit code."""
@@ -173,16 +189,16 @@ class Process:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self._stopping.set)
         server = _Server(self._http_config())
-        serving = asyncio.create_task(server.serve())
-        parts: list[asyncio.Task[Any]] = [serving, asyncio.create_task(telemetry.watch_event_loop())]
-        failed = await self._until_stopped(asyncio.create_task(self._start()), parts)
-        if not failed:
-            parts += self._start_parts()
+        parts = _Parts(asyncio.create_task(server.serve()), asyncio.create_task(telemetry.watch_event_loop()))
+        starting = asyncio.create_task(self._start())
+        failed = await self._until_stopped(starting, parts)
+        if not failed and not self._stopping.is_set():
+            self._start_parts(parts, starting.result())
             failed = await self._until_stopped(None, parts)
-        await self._finish(server, serving, parts)
+        await self._finish(server, parts)
         return 1 if failed else 0
 
-    async def _start(self) -> None:
+    async def _start(self) -> R:
         """Wait for the servers, create what is missing, let the service prepare itself."""
         while True:
             try:
@@ -190,67 +206,73 @@ class Process:
                 await self._runtime.broker.ensure_topics(self._runtime.service.topics())
                 for projector in self._runtime.projectors.values():
                     await projector.prepare()
-                await self._runtime.prepare()
+                resources = await self._runtime.prepare()
             except Unavailable as error:
                 log.warning("waiting for the servers: %s", error)
                 await asyncio.sleep(0.5)
             else:
                 self._app.state.runtime = self._runtime
-                self._started = True
-                return
+                return resources
 
-    def _start_parts(self) -> list[asyncio.Task[Any]]:
-        runs: list[Coroutine[Any, Any, None]] = [self._relay.run()]
-        runs += [worker.run() for worker in self._workers]
-        runs += [timekeeper.run() for timekeeper in self._timekeepers]
-        runs += [projector.run() for projector in self._runtime.projectors.values()]
-        return [asyncio.create_task(run) for run in runs]
+    def _start_parts(self, parts: _Parts, resources: R) -> None:
+        service, store, broker = self._runtime.service, self._runtime.store, self._runtime.broker
+        parts.relay = asyncio.create_task(self._relay.run())
+        projectors = self._runtime.projectors.values()
+        if self._works:
+            self._workers = [Worker(store, broker, each, resources) for each in service.subscriptions]
+            self._timekeepers = [Timekeeper(store, each, resources) for each in service.deadlines]
+        runs: list[Coroutine[Any, Any, None]] = [
+            *(worker.run() for worker in self._workers),
+            *(timekeeper.run() for timekeeper in self._timekeepers),
+            *(projector.feed(resources) if self._works else projector.follow() for projector in projectors),
+        ]
+        parts.work = [asyncio.create_task(run) for run in runs]
 
-    async def _until_stopped(self, first: asyncio.Task[None] | None, parts: Sequence[asyncio.Task[Any]]) -> bool:
+    async def _until_stopped(self, first: asyncio.Task[R] | None, parts: _Parts) -> bool:
         """Until told to stop, a part ends (True: it should not), or `first` is done."""
-        told = asyncio.create_task(self._stopping.wait())
-        waited = {told, *parts, *([first] if first else [])}
+        stopping = asyncio.create_task(self._stopping.wait())
+        waited: set[asyncio.Task[Any]] = {stopping, *parts, *([first] if first else [])}
         done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        if told in done:
+        if stopping in done:
             if first:
                 first.cancel()
             return False
-        told.cancel()
+        stopping.cancel()
         if first in done and first is not None and first.exception() is None:
-            return self._stopping.is_set()
+            return False
         for task in done:
             log.critical("a part of the service ended: %r", task, exc_info=task.exception())
         return True
 
-    async def _finish(
-        self, server: uvicorn.Server, serving: asyncio.Task[None], parts: Sequence[asyncio.Task[Any]]
-    ) -> None:
+    async def _finish(self, server: uvicorn.Server, parts: _Parts) -> None:
         self._stopping.set()
         server.should_exit = True
-        await _within(FINISH_REQUESTS + 2.0, [serving])
-        for stop in self._stops:
+        await _within(FINISH_REQUESTS + 2.0, [parts.serving])
+        stops = [part.stop for part in self._workers]
+        stops += [part.stop for part in self._timekeepers]
+        stops += [part.stop for part in self._runtime.projectors.values()]
+        for stop in stops:
             stop()
-        others = [part for part in parts if part is not serving]
-        relay = others[1:2]
-        await _within(FINISH_BATCHES, others[2:])
+        await _within(FINISH_BATCHES, parts.work)
         await self._runtime.store.drain()
         self._relay.stop()
-        await _within(FINISH_RELAY, relay)
-        for part in others:
+        await _within(FINISH_RELAY, [parts.relay] if parts.relay else [])
+        left = [part for part in parts if part is not parts.serving]
+        for part in left:
             part.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
         with contextlib.suppress(Unavailable):
             await self._runtime.store.close()
 
     async def _ready(self) -> dict[str, bool]:
-        parts = {"started": self._started, "staying": not self._stopping.is_set()}
+        parts = {"started": self._runtime.prepared is not None, "staying": not self._stopping.is_set()}
         return parts | {worker.subscription.group: worker.ready() for worker in self._all_workers()}
 
     async def _live(self) -> dict[str, bool]:
         now = time.monotonic()
         return {worker.subscription.group: now - worker.progress < STUCK for worker in self._all_workers()}
 
-    def _all_workers(self) -> list[Worker]:
+    def _all_workers(self) -> list[Worker[R]]:
         feeding = [each.worker for each in self._runtime.projectors.values() if each.worker is not None]
         return [*self._workers, *feeding]
 
@@ -273,6 +295,21 @@ class Process:
         )
 
 
+@dataclass
+class _Parts:
+    """The tasks of a process, by what the end does with them: each is stopped before those above it."""
+
+    serving: asyncio.Task[None]
+    watching: asyncio.Task[None]
+    relay: asyncio.Task[None] | None = None
+    work: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[asyncio.Task[None]]:
+        yield from (self.serving, self.watching, *self.work)
+        if self.relay is not None:
+            yield self.relay
+
+
 class _Server(uvicorn.Server):
     """Uvicorn without its own signal handlers: the process decides the order of the end."""
 
@@ -288,7 +325,7 @@ async def _within(seconds: float, tasks: Sequence[asyncio.Task[Any]]) -> None:
             log.error("not finished in time: %r", task)
 
 
-def main(service: Service) -> None:
+def main(service: Service[R]) -> None:
     """The command line of a service: `api | worker | all | rebuild MODEL`."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{service.name}")
     roles = parser.add_subparsers(dest="role", required=True)
@@ -309,16 +346,16 @@ def main(service: Service) -> None:
         sys.exit(uvloop.run(_run(service, settings, options.role)))
 
 
-async def _run(service: Service, settings: Settings, role: Role) -> int:
+async def _run(service: Service[R], settings: Settings, role: Role) -> int:
     return await Process(connect(service, settings), role).run()
 
 
-async def _rebuild(service: Service, settings: Settings, name: str) -> None:
+async def _rebuild(service: Service[R], settings: Settings, name: str) -> None:
     runtime = connect(service, settings)
     model = next(model for model in service.read_models if model.name == name)
     try:
         await runtime.store.ensure_indexes()
-        generation = await rebuild(runtime.store, runtime.broker, model)
+        generation = await rebuild(runtime.store, runtime.broker, model, await runtime.prepare())
         log.info("read model %s is rebuilt; generation %d is live", name, generation.number)
     finally:
         await runtime.store.close()

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
 from shared.clock import FixedClock
-from shared.consumer import MARKS, PARKED, Mark, Subscription
+from shared.consumer import MARKS, PARKED, Mark, Subscription, on
 from shared.contracts import EventModel, Topic
 from shared.errors import Refused
 from shared.event import Event
 from shared.kafka import Partition, Record
 from shared.readmodel import LIVE
+from shared.service import Runtime
 from shared.store import Collection, Driver, Index, Store, UnitOfWork
 from shared.testing.memory_store import MemoryDriver
 
@@ -97,6 +98,11 @@ async def grow(store: Store, id: str, by: int = 1) -> None:
     await store.run(command)
 
 
+async def nothing(_: Runtime) -> object:
+    """What a service holds that holds nothing besides its store."""
+    return object()
+
+
 class Reader:
     """The handler of the view, and what is to go wrong with it: `fault` may raise for any event."""
 
@@ -104,17 +110,15 @@ class Reader:
         self.fault = fault
         self.handled: list[str] = []
 
-    async def on_grown(self, uow: UnitOfWork, event: Event) -> None:
+    async def on_grown(self, uow: UnitOfWork, event: Event[Grown], _: object) -> None:
         self.handled.append(event.id)
         self.fault(event)
-        data = event.data
-        assert isinstance(data, Grown)
         view = await uow.find(VIEWS, event.subject)
         if view is None:
             view = View(event.subject)
             uow.insert(VIEWS, view)
         view.seen.append(event.sequence)
-        view.total += data.by
+        view.total += event.data.by
         uow.save(VIEWS, view)
 
     def subscription(
@@ -125,7 +129,7 @@ class Reader:
         batch: int = 200,
     ) -> Subscription:
         return Subscription(
-            group, (ITEMS_TOPIC.name,), {Grown: self.on_grown}, on_poison=on_poison, on_gap=on_gap, batch=batch
+            group, (ITEMS_TOPIC.name,), [on(Grown, self.on_grown)], on_poison=on_poison, on_gap=on_gap, batch=batch
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
@@ -23,7 +24,7 @@ class Inside:
     """The application's client, its runtime, and a clock that stands still."""
 
     http: httpx.AsyncClient
-    runtime: Runtime
+    runtime: Runtime[Any]
     clock: FixedClock
     issuer: Issuer
     app: FastAPI
@@ -36,7 +37,7 @@ class Inside:
 
 @asynccontextmanager
 async def inside(
-    service: Service, clock: FixedClock, folder: Path, mongodb_uri: str, namespace: str, **settings: object
+    service: Service[Any], clock: FixedClock, folder: Path, mongodb_uri: str, namespace: str, **settings: object
 ) -> AsyncIterator[Inside]:
     """The service prepared on its own database, without workers."""
     tokens = Issuer(folder)

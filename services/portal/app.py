@@ -10,11 +10,11 @@ from services.portal import api, pages
 from services.portal.handlers import BOARD
 from services.portal.rendering import STATIC, Assets
 from services.portal.repo import HANDED, SESSIONS
-from services.portal.resources import prepare
+from services.portal.resources import Resources, prepare
 from services.portal.settings import Settings
 from shared.service import Service
 
-SERVICE = Service(
+SERVICE = Service[Resources](
     name="portal",
     routers=[*api.ROUTERS, *pages.ROUTERS],
     collections=[HANDED, SESSIONS],

@@ -6,9 +6,8 @@ grows from event to event.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import cast
 
 from services.portal.domain.cases import CaseView, Happened
 from services.portal.domain.entries import EntryView, entry_id
@@ -16,8 +15,8 @@ from services.portal.domain.lists import ListView
 from services.portal.domain.measures import MeasureView
 from services.portal.domain.standings import StandingView
 from services.portal.repo import CASES, ENTRIES, LISTS, MEASURES, STANDINGS
-from shared.consumer import Handler, Subscription
-from shared.contracts import EventModel, reports
+from shared.consumer import Subscription, on
+from shared.contracts import reports
 from shared.contracts.reports import CaseEvent, CaseOverdue, Level, Stage
 from shared.contracts.scoring import EntryPosted, ListPublished, ListWithdrawn, MeasureChanged, StandingChanged
 from shared.event import Event
@@ -52,9 +51,9 @@ CASE_EVENTS: tuple[type[CaseEvent], ...] = (
 )
 
 
-async def on_case(cases: Collection[CaseView], uow: UnitOfWork, event: Event) -> None:
+async def on_case(cases: Collection[CaseView], uow: UnitOfWork, event: Event[CaseEvent], _: object) -> None:
     """The case as the event tells it, with one more line of history."""
-    case = cast(CaseEvent, event.data).case
+    case = event.data.case
     before = await uow.find(cases, case.case) if event.sequence > 1 else None
     view = CaseView(
         id=case.case,
@@ -90,8 +89,8 @@ async def on_case(cases: Collection[CaseView], uow: UnitOfWork, event: Event) ->
     uow.put(cases, view)
 
 
-def _line(event: Event) -> Happened:
-    kind, data = event.type.split(".")[-2], cast(CaseEvent, event.data)
+def _line(event: Event[CaseEvent]) -> Happened:
+    kind, data = event.type.split(".")[-2], event.data
     if not isinstance(data, CaseOverdue):
         return Happened(kind, event.time, data.case.unit)
     # A limit runs out at a moment of its own; all else happens when it is written down.
@@ -101,49 +100,55 @@ def _line(event: Event) -> Happened:
     return Happened(kind if data.level is Level.BLUE else f"{kind}-{data.level}", at, data.case.unit)
 
 
-async def on_standing(standings: Collection[StandingView], uow: UnitOfWork, event: Event) -> None:
+async def on_standing(
+    standings: Collection[StandingView], uow: UnitOfWork, event: Event[StandingChanged], _: object
+) -> None:
     """The unit's standing in the period."""
-    standing = cast(StandingChanged, event.data)
+    standing = event.data
     uow.put(standings, StandingView(id=f"{standing.unit}:{standing.period}", **dict(standing)))
 
 
-async def on_entry(entries: Collection[EntryView], uow: UnitOfWork, event: Event) -> None:
+async def on_entry(entries: Collection[EntryView], uow: UnitOfWork, event: Event[EntryPosted], _: object) -> None:
     """One more entry of a unit's ledger."""
-    entry = cast(EntryPosted, event.data)
+    entry = event.data
     uow.put(entries, EntryView(id=entry_id(entry.unit, entry.number), **dict(entry)))
 
 
-async def on_measure(measures: Collection[MeasureView], uow: UnitOfWork, event: Event) -> None:
+async def on_measure(
+    measures: Collection[MeasureView], uow: UnitOfWork, event: Event[MeasureChanged], _: object
+) -> None:
     """The measure as it stands."""
-    measure = cast(MeasureChanged, event.data)
+    measure = event.data
     uow.put(measures, MeasureView(measure.measure, measure.unit, measure.rung, measure.state, measure.issued_at))
 
 
-async def on_list(lists: Collection[ListView], uow: UnitOfWork, event: Event) -> None:
+async def on_list(
+    lists: Collection[ListView], uow: UnitOfWork, event: Event[ListPublished | ListWithdrawn], _: object
+) -> None:
     """The list is public, or was: of one that is withdrawn, who stood on it is gone from here, too."""
-    data = cast(ListPublished | ListWithdrawn, event.data)
+    data = event.data
     uow.put(lists, ListView(id=data.list, **{name: value for name, value in data if name != "list"}))
 
 
-def feed(generation: Generation) -> Subscription:
+def feed(generation: Generation) -> Subscription[object]:
     """What fills a generation of the board."""
     cases = generation(CASES)
 
-    async def prefetch(uow: UnitOfWork, events: Sequence[Event]) -> None:
+    async def prefetch(uow: UnitOfWork, events: Sequence[Event], _: object) -> None:
         known = {event.subject for event in events if event.topic == CaseEvent.TOPIC and event.sequence > 1}
         if known:
             await uow.load(cases, known)
 
-    handlers: Mapping[type[EventModel], Handler] = {
-        **{model: partial(on_case, cases) for model in CASE_EVENTS},
-        StandingChanged: partial(on_standing, generation(STANDINGS)),
-        EntryPosted: partial(on_entry, generation(ENTRIES)),
-        MeasureChanged: partial(on_measure, generation(MEASURES)),
-        ListPublished: partial(on_list, generation(LISTS)),
-        ListWithdrawn: partial(on_list, generation(LISTS)),
-    }
+    reactions = [
+        *(on(model, partial(on_case, cases)) for model in CASE_EVENTS),
+        on(StandingChanged, partial(on_standing, generation(STANDINGS))),
+        on(EntryPosted, partial(on_entry, generation(ENTRIES))),
+        on(MeasureChanged, partial(on_measure, generation(MEASURES))),
+        on(ListPublished, partial(on_list, generation(LISTS))),
+        on(ListWithdrawn, partial(on_list, generation(LISTS))),
+    ]
     topics = (CaseEvent.TOPIC, EntryPosted.TOPIC, ListPublished.TOPIC, MeasureChanged.TOPIC, StandingChanged.TOPIC)
-    return Subscription(generation.group("portal.board"), topics, handlers, prefetch, on_poison="skip")
+    return Subscription(generation.group("portal.board"), topics, reactions, prefetch, on_poison="skip")
 
 
 BOARD = ReadModel("board", (CASES, STANDINGS, ENTRIES, MEASURES, LISTS), feed)

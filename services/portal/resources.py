@@ -18,8 +18,9 @@ from services.portal.views import Board
 from services.portal.views.cases import Figures
 from services.portal.views.live import Live
 from services.portal.views.standings import Ranking
+from shared import service
 from shared.http import RateLimit
-from shared.service import Runtime, runtime_of
+from shared.service import Runtime
 
 FIGURES_HOLD = 10.0
 """Seconds for which the numbers of the first page are good enough."""
@@ -28,7 +29,9 @@ FIGURES_HOLD = 10.0
 class Resources:
     """The district's names, what can be reported, the pages, the ways to reports and scoring, who follows what."""
 
-    def __init__(self, runtime: Runtime, reports: Reports | None = None, scoring: Scoring | None = None) -> None:
+    def __init__(
+        self, runtime: Runtime[Resources], reports: Reports | None = None, scoring: Scoring | None = None
+    ) -> None:
         """`reports` and `scoring` stand in for the services in tests. Raises what `District.load` raises."""
         settings = cast(Settings, runtime.settings)
         self._runtime = runtime
@@ -62,12 +65,11 @@ class Resources:
         return await self.board.standings.ranking(period)
 
 
-async def prepare(runtime: Runtime) -> Resources:
+async def prepare(runtime: Runtime[Resources]) -> Resources:
     """Read the district's data, the templates and the texts. Raises DistrictUnusable."""
     return Resources(runtime)
 
 
 def resources_of(request: Request) -> Resources:
     """The resources behind a request. Raises Unavailable until the service has started."""
-    resources: Resources = runtime_of(request).own
-    return resources
+    return service.resources_of(request, Resources)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.reports import documents, photos
-from services.reports.api import ROUTERS, prepare
-from services.reports.commands.handling import mark_overdue
-from services.reports.commands.retention import sweep
-from services.reports.handlers import load_origins, on_finding
+from services.reports.api import ROUTERS
+from services.reports.handlers import load_origins, on_case_due, on_finding, on_retention_due
 from services.reports.repo import (
     AUDIT,
     BANS,
@@ -21,8 +19,9 @@ from services.reports.repo import (
     ORIGINS,
     RETENTION,
 )
+from services.reports.resources import prepare
 from services.reports.settings import Settings
-from shared.consumer import Subscription
+from shared.consumer import Subscription, on
 from shared.contracts.inspections import FindingRecorded
 from shared.deadlines import Deadline
 from shared.serials import SERIALS
@@ -48,10 +47,10 @@ SERVICE = Service(
     ],
     subscriptions=[
         Subscription(
-            "reports.findings", (FindingRecorded.TOPIC,), {FindingRecorded: on_finding}, prefetch=load_origins
+            "reports.findings", (FindingRecorded.TOPIC,), [on(FindingRecorded, on_finding)], prefetch=load_origins
         ),
     ],
-    deadlines=[Deadline(CASES, mark_overdue), photos.PHOTO_DEADLINE, Deadline(RETENTION, sweep)],
+    deadlines=[Deadline(CASES, on_case_due), photos.PHOTO_DEADLINE, Deadline(RETENTION, on_retention_due)],
     settings=Settings,
     messages=[Path(__file__).with_name("messages.json")],
     prepare=prepare,

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.scoring.api import ROUTERS, prepare
-from services.scoring.commands.ladder import CALLING, ENDING, climb, hear_case, hear_standing, load_heard
-from services.scoring.commands.negative import look_for_rows
+from services.scoring.api import ROUTERS
+from services.scoring.commands.ladder import CALLING, ENDING
 from services.scoring.commands.schemes import give_way
-from services.scoring.handlers import load_facts, load_ledgers, on_charge, on_fact, on_freeze, on_reversal
+from services.scoring.handlers import (
+    load_facts,
+    load_ladder,
+    load_ledgers,
+    on_attachment_due,
+    on_case,
+    on_charge,
+    on_fact,
+    on_freeze,
+    on_matter_due,
+    on_reversal,
+    on_rows_due,
+    on_standing,
+)
 from services.scoring.repo import (
     APPEALS,
     CALENDARS,
@@ -41,10 +53,11 @@ from services.scoring.repo import (
     TEXTS,
     TIMELINES,
 )
+from services.scoring.resources import prepare
 from services.scoring.settings import Settings
-from shared.attachments import ATTACHMENTS, Attachments
+from shared.attachments import ATTACHMENTS
 from shared.audit.log import AUDIT
-from shared.consumer import Subscription
+from shared.consumer import Subscription, on
 from shared.contracts import EventModel
 from shared.contracts.inspections import FindingRecorded
 from shared.contracts.reports import CaseOverdue, CaseReopened, CaseReturned, CaseReworkOrdered
@@ -52,16 +65,17 @@ from shared.contracts.scoring import ChargeMade, PeriodFrozen, ReversalOrdered, 
 from shared.deadlines import Deadline
 from shared.serials import SERIALS
 from shared.service import Service
-from shared.store import UnitOfWork
 
-_FACTS = (CaseOverdue, CaseReopened, CaseReturned, CaseReworkOrdered, FindingRecorded)
-_LADDER_FACTS: tuple[type[EventModel], ...] = (*CALLING, *ENDING)
+_FACTS: tuple[type[EventModel], ...] = (CaseOverdue, CaseReopened, CaseReturned, CaseReworkOrdered, FindingRecorded)
+_CASES = (*CALLING, *ENDING)
 
-
-async def _expire(uow: UnitOfWork, id: str) -> None:
-    attachments: Attachments = uow.own.attachments
-    await attachments.expire(uow, id)
-
+POSTING = Subscription(
+    "scoring.ledger",
+    ("scoring.charge",),
+    [on(ChargeMade, on_charge), on(ReversalOrdered, on_reversal), on(PeriodFrozen, on_freeze)],
+    prefetch=load_ledgers,
+)
+"""What writes the ledgers, and needs nothing but them."""
 
 SERVICE = Service(
     name="scoring",
@@ -105,27 +119,22 @@ SERVICE = Service(
         Subscription(
             "scoring.charges",
             ("inspections.visit", "reports.case"),
-            {model: on_fact for model in _FACTS},
+            [on(model, on_fact) for model in _FACTS],
             prefetch=load_facts,
         ),
-        Subscription(
-            "scoring.ledger",
-            ("scoring.charge",),
-            {ChargeMade: on_charge, ReversalOrdered: on_reversal, PeriodFrozen: on_freeze},
-            prefetch=load_ledgers,
-        ),
+        POSTING,
         Subscription(
             "scoring.ladder",
             ("reports.case", "scoring.standing"),
-            {**dict.fromkeys(_LADDER_FACTS, hear_case), StandingChanged: hear_standing},
-            prefetch=load_heard,
+            [*(on(model, on_case) for model in _CASES), on(StandingChanged, on_standing)],
+            prefetch=load_ladder,
         ),
     ],
     deadlines=[
-        Deadline(MATTERS, climb),
+        Deadline(MATTERS, on_matter_due),
         Deadline(SCHEMES, give_way),
-        Deadline(NEGATIVE_EVENTS, look_for_rows),
-        Deadline(ATTACHMENTS, _expire),
+        Deadline(NEGATIVE_EVENTS, on_rows_due),
+        Deadline(ATTACHMENTS, on_attachment_due),
     ],
     settings=Settings,
     messages=[Path(__file__).with_name("messages.json")],

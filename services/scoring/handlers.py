@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import cast
 
+from services.scoring.commands import ladder
+from services.scoring.commands.negative import look_for_rows
 from services.scoring.commands.responsibility import assigned, load_assigned
 from services.scoring.commands.rules import record
 from services.scoring.commands.schemes import load_standards, located
 from services.scoring.domain.facts import Fact, facts_of
 from services.scoring.domain.ledger import Entry, Ledger, Reversal, Standing, entry_id, standing_id
 from services.scoring.repo import CURRENT, ENTRIES, FACTS, LEDGERS, REVERSALS, RULE_BOOKS, STANDINGS
-from shared.contracts.scoring import ChargeMade, EntryPosted, PeriodFrozen, ReversalOrdered
-from shared.event import Event
+from services.scoring.resources import Resources
+from shared.contracts.reports import CaseEvent
+from shared.contracts.scoring import ChargeMade, EntryPosted, PeriodFrozen, ReversalOrdered, StandingChanged
+from shared.event import Event, carries
 from shared.months import month_of
 from shared.store import UnitOfWork
 
 
-async def on_fact(uow: UnitOfWork, event: Event) -> None:
+async def on_fact(uow: UnitOfWork, event: Event, _: object) -> None:
     """Keep what the event tells of a unit's work, and charge the unit by the rules in force then."""
     for fact in facts_of(event.data, event.id, event.time):
         await record(uow, await assigned(uow, await located(uow, fact)))
 
 
-async def load_facts(uow: UnitOfWork, events: Sequence[Event]) -> None:
+async def load_facts(uow: UnitOfWork, events: Sequence[Event], _: object) -> None:
     """What `on_fact` will ask for."""
     facts: list[Fact] = [fact for event in events for fact in facts_of(event.data, event.id, event.time)]
     if facts:
@@ -41,17 +44,17 @@ async def load_facts(uow: UnitOfWork, events: Sequence[Event]) -> None:
         await load_assigned(uow, [await located(uow, fact) for fact in facts])
 
 
-async def on_charge(uow: UnitOfWork, event: Event) -> None:
+async def on_charge(uow: UnitOfWork, event: Event[ChargeMade], _: object) -> None:
     """Post the charge to the unit's ledger and standing. All times are the event's, so a rebuild gives the same."""
-    charge = cast(ChargeMade, event.data)
+    charge = event.data
     ledger = await _ledger(uow, charge.unit)
     origin = await _standing(uow, charge.unit, month_of(charge.happened_at))
     await _post(uow, ledger, ledger.post(charge, origin, event.time), origin)
 
 
-async def on_reversal(uow: UnitOfWork, event: Event) -> None:
+async def on_reversal(uow: UnitOfWork, event: Event[ReversalOrdered], _: object) -> None:
     """Take a row back; once, whoever orders it again."""
-    order = cast(ReversalOrdered, event.data)
+    order = event.data
     id = entry_id(order.unit, order.number)
     entry = await uow.find(ENTRIES, id)
     if entry is None or entry.reverses is not None or await uow.find(REVERSALS, id) is not None:
@@ -63,24 +66,54 @@ async def on_reversal(uow: UnitOfWork, event: Event) -> None:
     await _post(uow, ledger, row, origin)
 
 
-async def on_freeze(uow: UnitOfWork, event: Event) -> None:
+async def on_freeze(uow: UnitOfWork, event: Event[PeriodFrozen], _: object) -> None:
     """From here on nothing is posted to the month. Months may be told in any order, each counts once."""
-    told = cast(PeriodFrozen, event.data)
-    ledger = await _ledger(uow, told.unit)
-    standing = await _standing(uow, told.unit, told.period)
+    order = event.data
+    ledger = await _ledger(uow, order.unit)
+    standing = await _standing(uow, order.unit, order.period)
     if standing.frozen_at is not None:
         return
-    ledger.frozen_through = max(ledger.frozen_through, told.period)
+    ledger.frozen_through = max(ledger.frozen_through, order.period)
     uow.save(LEDGERS, ledger)
-    standing.freeze(ledger, told.frozen_at)
+    standing.freeze(ledger, order.frozen_at)
     uow.save(STANDINGS, standing, standing.told())
 
 
-async def load_ledgers(uow: UnitOfWork, events: Sequence[Event]) -> None:
+async def load_ledgers(uow: UnitOfWork, events: Sequence[Event], _: object) -> None:
     """What the handlers of charges will ask for."""
-    charges = [event.data for event in events if isinstance(event.data, ChargeMade)]
+    charges = [event.data for event in events if carries(event, ChargeMade)]
     standings = {standing_id(charge.unit, month_of(charge.happened_at)) for charge in charges}
     await asyncio.gather(uow.load(LEDGERS, {charge.unit for charge in charges}), uow.load(STANDINGS, standings))
+
+
+async def on_case(uow: UnitOfWork, event: Event[CaseEvent], resources: Resources) -> None:
+    """What the case tells may call for a rung, or end matters."""
+    await ladder.hear_case(uow, resources.district, event)
+
+
+async def on_standing(uow: UnitOfWork, event: Event[StandingChanged], resources: Resources) -> None:
+    """Points lost may call for a rung."""
+    await ladder.hear_standing(uow, resources.district, event)
+
+
+async def load_ladder(uow: UnitOfWork, events: Sequence[Event], resources: Resources) -> None:
+    """What `on_case` and `on_standing` will ask for."""
+    await ladder.load_heard(uow, resources.district, events)
+
+
+async def on_matter_due(uow: UnitOfWork, id: str, resources: Resources) -> None:
+    """The next rung may be due."""
+    await ladder.climb(uow, resources.district, resources.url_of, id)
+
+
+async def on_rows_due(uow: UnitOfWork, id: str, resources: Resources) -> None:
+    """What a cleared event cost may be posted by now, so that it can be taken back."""
+    await look_for_rows(uow, resources.store, id)
+
+
+async def on_attachment_due(uow: UnitOfWork, id: str, resources: Resources) -> None:
+    """Nobody has claimed the attachment in time."""
+    await resources.attachments.expire(uow, id)
 
 
 async def _post(uow: UnitOfWork, ledger: Ledger, entry: Entry, origin: Standing) -> None:

@@ -23,12 +23,12 @@ from typing import Any
 
 import uvloop
 
-from services.scoring.app import SERVICE
+from services.scoring.app import POSTING, SERVICE
 from services.scoring.domain.ledger import entry_id
 from services.scoring.repo import ENTRIES, LEDGERS, REVERSALS, STANDINGS
+from services.scoring.resources import Resources
 from shared import telemetry
 from shared.consumer import MARKS, PARKED, Worker
-from shared.contracts.scoring import ChargeMade
 from shared.errors import Refused, Unavailable
 from shared.readmodel import has_caught_up
 from shared.service import Runtime, connect
@@ -43,7 +43,6 @@ CALM = 5.0
 """Seconds without a change after which two ledgers that are not at the same row are taken to differ."""
 LEASE = "verify-rebuild"
 SHOWN = 20
-[POSTING] = [each for each in SERVICE.subscriptions if each.topics == (ChargeMade.TOPIC,)]
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class _Silent(Store):
         await super().commit(uow)
 
 
-async def verify_rebuild(runtime: Runtime, patience: float = 3600.0) -> Outcome:
+async def verify_rebuild(runtime: Runtime[Resources], patience: float = 3600.0) -> Outcome:
     """Post everything anew beside the live books and compare.
 
     Raises Refused (`rebuild-running`) while somebody else is at it, RuntimeError when an event cannot be posted, and
@@ -93,7 +92,8 @@ async def verify_rebuild(runtime: Runtime, patience: float = 3600.0) -> Outcome:
         raise Refused("rebuild-running", model="ledgers")
     try:
         async with _beside(runtime) as store, asyncio.timeout(patience):
-            worker = Worker(store, runtime.broker, replace(POSTING, group=f"{POSTING.group}.{holder}"))
+            posting = replace(POSTING, group=f"{POSTING.group}.{holder}")
+            worker: Worker = Worker(store, runtime.broker, posting, None)
             started = time.monotonic()
             async with _running(worker):
                 while not await has_caught_up(worker):
@@ -110,7 +110,7 @@ async def verify_rebuild(runtime: Runtime, patience: float = 3600.0) -> Outcome:
 
 
 @asynccontextmanager
-async def _beside(runtime: Runtime) -> AsyncIterator[Store]:
+async def _beside(runtime: Runtime[Resources]) -> AsyncIterator[Store]:
     """An empty database beside the live one, for as long as it is needed."""
     settings = runtime.settings
     name = f"{settings.namespace}{SERVICE.name}-rebuilt"
@@ -129,7 +129,7 @@ async def _beside(runtime: Runtime) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def _running(worker: Worker) -> AsyncIterator[None]:
+async def _running(worker: Worker[object]) -> AsyncIterator[None]:
     """The worker goes on while books are compared, so that they move together."""
     running = asyncio.create_task(worker.run())
     try:
@@ -139,7 +139,7 @@ async def _running(worker: Worker) -> AsyncIterator[None]:
         await running
 
 
-async def _sound(worker: Worker, store: Store) -> None:
+async def _sound(worker: Worker[object], store: Store) -> None:
     if worker.broken or await store.count(PARKED, {}):
         raise RuntimeError(f"an event cannot be posted again: {worker.broken or 'it was parked'}")
 
@@ -241,7 +241,7 @@ def main(arguments: Sequence[str]) -> int:
     return _say(DIFFERENT if outcome.differences else EQUAL, *_told(outcome))
 
 
-async def _run(runtime: Runtime, patience: float) -> Outcome:
+async def _run(runtime: Runtime[Resources], patience: float) -> Outcome:
     try:
         return await verify_rebuild(runtime, patience)
     finally:

@@ -177,7 +177,7 @@ PHOTOS = Collection(
 )
 
 
-async def attend(uow: UnitOfWork, id: str) -> None:
+async def attend(uow: UnitOfWork, id: str, _: object) -> None:
     """The deadline has passed: one that nobody claimed is given up; work that was left undone is taken up again."""
     photo = await uow.find(PHOTOS, id)
     if photo is not None and photo.deadline_at is not None and photo.deadline_at <= uow.now:

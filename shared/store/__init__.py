@@ -140,8 +140,6 @@ class Store:
         self._commits = GroupCommit(driver)
         self._turns = Turns()
         self._listeners: list[Listener] = []
-        self.own: Any = None
-        """What units of work of this store carry as their `own`."""
 
     async def ensure_indexes(self) -> None:
         """Create what is missing of the declared collections and indexes; may be repeated."""
@@ -153,7 +151,7 @@ class Store:
 
     def unit(self) -> UnitOfWork:
         """A fresh unit of work."""
-        return UnitOfWork(self._read, self.clock, telemetry.current_traceparent(), self.own)
+        return UnitOfWork(self._read, self.clock, telemetry.current_traceparent())
 
     async def commit(self, uow: UnitOfWork) -> None:
         """Make the unit durable, its events included. Raises Conflict, Duplicate or Unavailable (outcome unknown)."""

@@ -55,15 +55,13 @@ class _Tracked:
 class UnitOfWork:
     """Loads documents, remembers what is to be written and which events follow from it. Nothing is written here."""
 
-    def __init__(self, read: Read, clock: Clock, traceparent: str | None = None, own: Any = None) -> None:
+    def __init__(self, read: Read, clock: Clock, traceparent: str | None = None) -> None:
         self._read = read
         self._traceparent = traceparent
         self._tracked: dict[tuple[str, str], _Tracked | None] = {}
         self._collections: dict[str, Collection[Any]] = {}
         self.now = clock.now()
         """When the unit began: one moment for everything it writes."""
-        self.own = own
-        """What the service's `prepare` returned: what commands need to know that is not in the database."""
         self.events: list[Event] = []
         self._last_only: dict[tuple[str, str], int] = {}
 

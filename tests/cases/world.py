@@ -71,10 +71,10 @@ async def portal_before(reports: Inside, folder: Path, mongodb_uri: str, namespa
     """The portal of the reports service that is given; its own copy of the cases stays empty."""
     addresses = {"reports_url": "http://reports", "scoring_url": "http://scoring", "portal_url": "http://reports"}
     async with inside(PORTAL, reports.clock, folder, mongodb_uri, namespace, **addresses) as portal:
-        await portal.runtime.own.reports.close()
-        portal.runtime.own.reports = Reports("http://reports", httpx.ASGITransport(reports.app))
+        await portal.runtime.resources.reports.close()
+        portal.runtime.resources.reports = Reports("http://reports", httpx.ASGITransport(reports.app))
         yield portal
-        await portal.runtime.own.reports.close()
+        await portal.runtime.resources.reports.close()
 
 
 async def filed(reports: Inside, report: Mapping[str, Any] | None = None, caller: str = "service") -> dict[str, Any]:

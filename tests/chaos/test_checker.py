@@ -65,7 +65,7 @@ def sound() -> Evidence:
         ledgers=[ledger],
         standings=[standing],
         marks={f"scoring.charges|reports.case|{case.id}": Mark("", 4)},
-        subscriptions=[Subscription("scoring.charges", ("reports.case",), {})],
+        subscriptions=[Subscription("scoring.charges", ("reports.case",), [])],
     )
 
 

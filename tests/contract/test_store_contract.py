@@ -75,7 +75,13 @@ NUMBERED = Collection("numbered", Ticket, [Index((("unit", 1), ("number", 1)), u
 OPEN_ONLY = Collection(
     "open_only", Ticket, [Index((("unit", 1),), unique=True, partial={"state": "open"})]
 )  # a unit has one open ticket
-ALL = (ITEMS, VIEWS, EVERYTHING, TICKETS, NUMBERED, OPEN_ONLY)
+FOUND = Collection(
+    "found",
+    Ticket,
+    [Index((("words", 1), ("number", -1)))],
+    derive=lambda ticket: {"words": [ticket.unit, *ticket.tags], "urgent": ticket.deadline_at is not None},
+)  # fields that only the database needs
+ALL = (ITEMS, VIEWS, EVERYTHING, TICKETS, NUMBERED, OPEN_ONLY, FOUND)
 
 Kind = Literal["memory", "motor", "pymongo"]
 
@@ -159,6 +165,55 @@ async def test_every_kind_of_field_comes_back_as_it_went(store: Store) -> None:
     assert found.at.tzinfo is not None
     assert isinstance(found.colour, Colour)
     assert isinstance(found.tags, tuple)
+
+
+async def test_derived_fields_are_found_by_and_follow_the_entity(store: Store) -> None:
+    uow = store.unit()
+    uow.insert(FOUND, Ticket("a", "parks", tags=["tree"]))
+    await store.commit(uow)
+    assert [each.id for each in await store.find(FOUND, {"words": "tree", "urgent": False})] == ["a"]
+    [document] = await store.driver.find(FOUND.name, {})
+    assert (document["words"], document["urgent"]) == (["parks", "tree"], False)
+
+    async def change(uow: UnitOfWork) -> None:
+        ticket = await uow.get(FOUND, "a")
+        assert ticket == Ticket("a", "parks", tags=["tree"])
+        ticket.tags, ticket.deadline_at = ["bin"], NOON
+        uow.save(FOUND, ticket)
+
+    await store.run(change)
+    assert await store.find(FOUND, {"words": "tree"}) == []
+    assert await store.find(FOUND, {"words": "bin", "urgent": True}) == [
+        Ticket("a", "parks", tags=["bin"], deadline_at=NOON)
+    ]
+
+
+async def test_a_document_from_before_a_field_was_derived_loads_as_it_is(store: Store) -> None:
+    """Whether it was a field of the entity then, or was not there at all."""
+    old = {"_id": "old", "v": 3, "s": 2, "unit": "parks", "words": ["forgotten"], "gone": 1}
+    bare = {"_id": "bare", "v": 1, "s": 0, "unit": "roads"}
+    inserts = [Write(FOUND.name, str(each["_id"]), Change.INSERT, each, 0) for each in (old, bare)]
+    await store.driver.transact(inserts)
+    assert await store.find(FOUND, {}, [("_id", 1)]) == [Ticket("bare", "roads"), Ticket("old", "parks")]
+
+    async def touch(uow: UnitOfWork) -> None:
+        for ticket in (await uow.load(FOUND, ["old", "bare"])).values():
+            uow.save(FOUND, ticket)
+
+    await store.run(touch)
+    assert {
+        each["_id"]: (each["v"], each["words"], "gone" in each) for each in await store.driver.find("found", {})
+    } == {
+        "old": (4, ["parks"], False),
+        "bare": (2, ["roads"], False),
+    }
+
+
+def test_a_derived_field_may_not_take_the_name_of_a_field() -> None:
+    clashing = Collection("clashing", Ticket, derive=lambda ticket: {"unit": ticket.unit.upper()})
+    with pytest.raises(TypeError, match="unit"):
+        clashing.to_document(Ticket("a", "parks"), 1, 0)
+    assert FOUND.renamed("found_g2").to_document(Ticket("a", "parks"), 1, 0)["words"] == ["parks"]
 
 
 async def test_moments_are_kept_in_whole_milliseconds(store: Store) -> None:

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from services.reports.app import SERVICE
 from services.reports.commands import retention
-from services.reports.commands.retention import sweep
+from services.reports.handlers import on_retention_due
 from services.reports.repo import RETENTION
 from services.reports.settings import Settings
 from shared.clock import FixedClock
@@ -45,7 +45,7 @@ async def main(settings: str, now: str, fatal: int, moment: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     driver.transact = deadly  # type: ignore[method-assign]  # what kills it
-    timekeeper = Timekeeper(runtime.store, Deadline(RETENTION, sweep))
+    timekeeper = Timekeeper(runtime.store, Deadline(RETENTION, on_retention_due), runtime.resources)
     while await timekeeper.look():
         pass
 

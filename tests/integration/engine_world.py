@@ -86,7 +86,7 @@ async def a_world(mongodb_uri: str, kafka: str, namespace: str) -> AsyncIterator
 
 
 @asynccontextmanager
-async def running(*parts: Worker | Relay) -> AsyncIterator[None]:
+async def running(*parts: Worker[Any] | Relay) -> AsyncIterator[None]:
     """The parts run, and end in order."""
     tasks = [asyncio.create_task(part.run()) for part in parts]
     try:
@@ -99,7 +99,7 @@ async def running(*parts: Worker | Relay) -> AsyncIterator[None]:
 
 def a_worker(world: World, store: Store | None = None, reader: Reader | None = None, **how: Any) -> Worker:
     how = {"commit_every": 0.05, "longest_pause": 0.1, **how}
-    return Worker(store or world.store, world.broker, (reader or Reader()).subscription(), **how)
+    return Worker(store or world.store, world.broker, (reader or Reader()).subscription(), None, **how)
 
 
 def first_arrivals(found: Iterable[Record], id: str) -> list[int]:

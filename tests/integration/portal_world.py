@@ -157,12 +157,12 @@ async def a_portal(mongodb_uri: str, namespace: str, folder: Path, reports: Fake
     }
     async with inside(SERVICE, FixedClock(NOON), folder, mongodb_uri, namespace, **settings) as service:
         runtime = service.runtime
-        await runtime.own.reports.close()
-        runtime.own.reports = Reports("http://reports", httpx.MockTransport(reports))
-        runtime.projectors["board"] = Projector(runtime.store, runtime.broker, BOARD, feeding=False)
+        await runtime.resources.reports.close()
+        runtime.resources.reports = Reports("http://reports", httpx.MockTransport(reports))
+        runtime.projectors["board"] = Projector(runtime.store, runtime.broker, BOARD)
         await create(runtime.store, BOARD, runtime.generation("board"))
         yield service
-        await runtime.own.reports.close()
+        await runtime.resources.reports.close()
 
 
 async def heard(portal: Inside, *events: Event) -> None:
@@ -170,9 +170,9 @@ async def heard(portal: Inside, *events: Event) -> None:
     subscription = feed(portal.runtime.generation("board"))
     uow = portal.runtime.store.unit()
     assert subscription.prefetch is not None
-    await subscription.prefetch(uow, events)
+    await subscription.prefetch(uow, events, None)
     for event in events:
-        await subscription.handlers[type(event.data)](uow, event)
+        await subscription.handle(uow, event, None)
     await portal.runtime.store.commit(uow)
 
 

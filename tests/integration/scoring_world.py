@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import httpx
 
-from services.scoring.app import SERVICE
+from services.scoring.app import POSTING, SERVICE
 from services.scoring.commands.rules import tell_ledger
-from services.scoring.handlers import on_charge, on_freeze, on_reversal
 from shared.consumer import Inbox
-from shared.contracts.scoring import ChargeMade, FactKind, PeriodFrozen, ReversalOrdered
+from shared.contracts.scoring import ChargeMade, FactKind
 from shared.event import Event
-from shared.store import OUTBOX, UnitOfWork
+from shared.store import OUTBOX
 from tests.engine import records
 from tests.inprocess import Inside
 
 NOVEMBER = datetime(2026, 11, 3, 2, 0, tzinfo=UTC)
 """10:00 in Asia/Shanghai on a Tuesday."""
-_HANDLERS: dict[type, Callable[[UnitOfWork, Event], Awaitable[None]]] = {
-    ChargeMade: on_charge,
-    ReversalOrdered: on_reversal,
-    PeriodFrozen: on_freeze,
-}
 
 
 async def charged(
@@ -53,7 +46,7 @@ async def settled(scoring: Inside) -> int:
     rows = [row for row in found if row.id not in handled]
     for row in rows:
         uow = store.unit()
-        await _HANDLERS[type(row.event.data)](uow, row.event)
+        await POSTING.handle(uow, row.event, None)
         await store.commit(uow)
     handled.update(row.id for row in rows)
     return len(rows)
@@ -74,4 +67,4 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 async def heard(scoring: Inside, *events: Event) -> None:
     """Have events of other services handled in one batch, as the worker does."""
     [facts] = [each for each in SERVICE.subscriptions if each.group == "scoring.charges"]
-    await Inbox(scoring.runtime.store, facts).apply(records(*events))
+    await Inbox(scoring.runtime.store, facts, scoring.runtime.resources).apply(records(*events))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from shared.consumer import Inbox, Worker
+from shared.consumer import Inbox, Worker, on
 from shared.dlq import Choice, DeadLetters, main
 from shared.errors import Refused
 from shared.event import Event
@@ -28,6 +29,7 @@ from tests.engine import (
     grow,
     growth,
     mark_of,
+    nothing,
     poisonous,
     records,
     set_aside,
@@ -94,15 +96,15 @@ async def test_a_zombie_is_stopped_by_the_marks_alone(world: World) -> None:
         await grow_all(world, 2, ("a",))
         found = await world.log(ITEMS_TOPIC.name, 2)
     store = world.new_store()
-    successor = Inbox(store, Reader().subscription())
+    successor = Inbox(store, Reader().subscription(), None)
 
     class Paused(Reader):
-        async def on_grown(self, uow: UnitOfWork, event: Event) -> None:
-            await super().on_grown(uow, event)
+        async def on_grown(self, uow: UnitOfWork, event: Event[Grown], resources: object) -> None:
+            await super().on_grown(uow, event, resources)
             if len(self.handled) == 1:
                 await successor.apply(found)
 
-    zombie = Inbox(world.store, Paused().subscription(), longest_pause=0.01)
+    zombie = Inbox(world.store, Paused().subscription(), None, longest_pause=0.01)
     await zombie.apply_singly(found)
     await world.views_hold({"a": [1, 2]})
     assert await set_aside(world.store) == []
@@ -149,7 +151,7 @@ async def test_poison_is_parked_told_and_replayed(world: World) -> None:
         assert [letter.event().subject for letter in letters] == ["tests.item/b"] * 2
         reader.fault = lambda event: None
         desk = DeadLetters(world.store, [reader.subscription()])
-        assert await desk.replay(Choice(), "stop", lambda row, error: None)
+        assert await desk.replay(Choice(), None, "stop", lambda row, error: None)
         await grow_all(world, 1)
         await world.views_hold(everything(4))
     assert await set_aside(world.store) == []
@@ -160,34 +162,32 @@ def a_read_model(reader: Reader) -> ReadModel:
     def subscribe(generation):  # type: ignore[no-untyped-def]  # as ReadModel says
         views = generation(VIEWS)
 
-        async def project(uow: UnitOfWork, event: Event) -> None:
+        async def project(uow: UnitOfWork, event: Event[Grown], _: object) -> None:
             reader.fault(event)
             view = await uow.find(views, event.subject)
             if view is None:
                 view = View(event.subject)
                 uow.insert(views, view)
-            assert isinstance(event.data, Grown)
             view.seen.append(event.sequence)
             view.total += event.data.by
             uow.save(views, view)
 
         subscription = reader.subscription(generation.group(VIEW_GROUP), on_poison="stop")
-        object.__setattr__(subscription, "handlers", {Grown: project})
-        return subscription
+        return replace(subscription, reactions=[on(Grown, project)])
 
     return ReadModel("view", (VIEWS,), subscribe)
 
 
 async def test_a_read_model_rebuilt_beside_the_live_one_equals_it_and_takes_its_place(world: World) -> None:
     model = a_read_model(Reader())
-    projector = Projector(world.store, world.broker, model, feeding=True, every=0.05)
+    projector = Projector(world.store, world.broker, model, every=0.05)
     relay = Relay(world.store, world.broker.publisher())
-    running_projector = asyncio.create_task(projector.run())
+    running_projector = asyncio.create_task(projector.feed(None))
     async with running(relay):
         await grow_all(world, 4)
         await world.nothing_pending()
         await model_holds(world, 1, everything(4))
-        fresh = await rebuild(world.store, world.broker, model, patience=60)
+        fresh = await rebuild(world.store, world.broker, model, None, patience=60)
         assert fresh.number == 2
         assert await world.store.find(fresh(VIEWS), {}, [("_id", 1)]) == await world.store.find(
             VIEWS.renamed("views_g1"), {}, [("_id", 1)]
@@ -220,10 +220,10 @@ async def test_a_rebuild_that_failed_leaves_nothing_that_the_next_one_would_stan
         await world.nothing_pending()
     reader.fault = poisonous("c/2")
     with pytest.raises(RuntimeError, match="stopped"):
-        await rebuild(world.store, world.broker, model, patience=60)
+        await rebuild(world.store, world.broker, model, None, patience=60)
     assert await world.store.get(LIVE, "view") is not None
     reader.fault = lambda event: None
-    fresh = await rebuild(world.store, world.broker, model, patience=60)
+    fresh = await rebuild(world.store, world.broker, model, None, patience=60)
     assert fresh.number == 3
     await model_holds(world, 3, everything(2))
     live = await world.store.get(LIVE, "view")
@@ -235,7 +235,7 @@ async def test_a_rebuild_that_failed_leaves_nothing_that_the_next_one_would_stan
 async def test_one_rebuild_at_a_time(world: World) -> None:
     assert await world.store.driver.lease("rebuild-view", "somebody", 60)
     with pytest.raises(Refused, match="rebuild-running"):
-        await rebuild(world.store, world.broker, a_read_model(Reader()))
+        await rebuild(world.store, world.broker, a_read_model(Reader()), None)
 
 
 async def test_the_command_line_tells_and_does_what_it_is_told(
@@ -252,9 +252,9 @@ async def test_the_command_line_tells_and_does_what_it_is_told(
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     reader = Reader(poisonous("a/1"))
-    service = Service("engine", subscriptions=[reader.subscription()])
+    service = Service("engine", nothing, subscriptions=[reader.subscription()])
     monkeypatch.setitem(sys.modules, "services.engine.app", SimpleNamespace(SERVICE=service))
-    inbox = Inbox(world.store, reader.subscription())
+    inbox = Inbox(world.store, reader.subscription(), None)
     await inbox.apply_singly(records(growth("a", 1), growth("a", 2)))
 
     async def dlq(*arguments: str) -> tuple[int, str]:
@@ -289,7 +289,7 @@ async def test_a_cancelled_command_either_happened_or_did_not_and_its_event_with
 
 
 async def test_a_stopped_worker_leaves_its_partitions_at_once(world: World) -> None:
-    first, second = a_worker(world), Worker(world.store, world.broker, Reader().subscription())
+    first, second = a_worker(world), Worker(world.store, world.broker, Reader().subscription(), None)
     async with running(second):
         async with running(first):
 

@@ -9,7 +9,6 @@ from decimal import Decimal
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -18,10 +17,12 @@ from cryptography.fernet import Fernet
 from PIL import Image
 
 from services.reports.api import photos
+from services.reports.app import SERVICE
 from services.reports.domain import Case, Place
 from services.reports.photos import AUDIT, PHOTO_DEADLINE, PHOTOS, Desk, claim, redact
 from services.reports.repo import BANS, CASES
 from services.reports.reporters import Reporters
+from services.reports.resources import Resources
 from shared import audit
 from shared.auth import KeySet, Principal, Verifier
 from shared.clock import FixedClock, SystemClock
@@ -32,7 +33,7 @@ from shared.files import AGAIN_AFTER, MOST_BYTES, UNCLAIMED_FOR, Photo, Region, 
 from shared.http import create_app
 from shared.messages import Messages
 from shared.roles import Role
-from shared.service import Runtime, Service
+from shared.service import Runtime
 from shared.settings import Settings
 from shared.store import OUTBOX, Store, UnitOfWork
 from shared.store.mongo import MongoDriver
@@ -74,12 +75,13 @@ class Scene:
         self.clock = FixedClock(START)
         self.store = Store(MongoDriver(mongodb_uri, f"{namespace}reports"), self.clock, [CASES, PHOTOS, AUDIT, BANS])
         self.desk = Desk(self.store, PER_MINUTE, ALIKE_BITS)
-        self._timekeeper = Timekeeper(self.store, PHOTO_DEADLINE)
+        self._timekeeper = Timekeeper(self.store, PHOTO_DEADLINE, None)
         settings = Settings(
             mongodb_uri=mongodb_uri, kafka_bootstrap_servers="127.0.0.1:1", http_port=0, auth_jwks="", auth_issuer="x"
         )
-        own = SimpleNamespace(photos=self.desk, reporters=Reporters(self.store, Vault([Fernet.generate_key()])))
-        runtime = Runtime(Service("reports"), settings, self.clock, self.store, MemoryBroker(), own)
+        held = Resources.__new__(Resources)  # what the routes of photos need of it
+        held.photos, held.reporters = self.desk, Reporters(self.store, Vault([Fernet.generate_key()]))
+        runtime = Runtime(SERVICE, settings, self.clock, self.store, MemoryBroker(), prepared=held)
         app = create_app(
             "reports",
             [photos.router],

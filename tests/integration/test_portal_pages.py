@@ -391,7 +391,7 @@ async def test_only_how_many_measures_go_on_is_public_and_nothing_of_a_referral(
     ]
     await heard(portal, measure_event("1", "reminder"), measure_event("2", "referral"), standing_event("huanwei", "99"))
     assert "督办措施" not in (await portal.http.get("/units/huanwei")).text
-    own = portal.runtime.own
+    own = portal.runtime.resources
     own.district = replace(own.district, rungs={rung.code: rung for rung in rungs})
     own.pages = Pages(own.district, secure=False)
     page = (await portal.http.get("/units/huanwei")).text
@@ -481,7 +481,7 @@ async def served(portal: Inside) -> AsyncIterator[str]:
 
 
 async def test_the_ranking_is_streamed_resumed_and_has_an_end_to_its_seats(portal: Inside) -> None:
-    portal.runtime.own.live = Live(portal.runtime.own.board.standings.ranking, clients=1)
+    portal.runtime.resources.live = Live(portal.runtime.resources.board.standings.ranking, clients=1)
     await heard(portal, standing_event("huanwei", "99"))
     async with served(portal) as address, httpx.AsyncClient(base_url=address, timeout=20) as http:
         async with http.stream("GET", "/ranking/events") as stream:

@@ -230,7 +230,7 @@ async def test_the_log_is_read_in_pages_and_by_what_one_looks_for(reports: Insid
 
 async def test_a_new_key_takes_over_without_anybody_noticing(reports: Inside) -> None:
     told = await filed(reports, citizen(reports), reporter=WANG)
-    its = reports.runtime.own.reporters
+    its = reports.runtime.resources.reporters
     old = personal_key(reports.issuer.jwks.parent / "personal.key")
     its.vault = Vault.of(f"{new_key()},{old}")
     assert (await opened(reports, told["case"], reports.token("office"))).json()["phone"] == WANG["phone"]
@@ -284,7 +284,7 @@ async def test_the_original_of_an_erased_cases_photo_is_not_handed_out_any_more(
     office = reports.token("office")
     await closed(reports, case)
     assert (await reports.http.get(f"/photos/{photo}/original", headers=office)).status_code == 200
-    await reports.runtime.own.photos.files.settle()
+    await reports.runtime.resources.photos.files.settle()
     await done(reports, case, "erase", {"reason": "本人要求"}, by=office)
     assert (await reports.http.get(f"/photos/{photo}/original", headers=office)).status_code == 404
 

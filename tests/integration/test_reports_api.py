@@ -66,7 +66,7 @@ async def test_a_report_is_on_file_with_its_unit_and_deadline(reports: Inside) -
     case = await reports.runtime.store.get(CASES, told["case"])
     assert case is not None
     assert case.text == REPORT["text"]
-    assert reports.runtime.own.reporters.person(case.reporter).phone == "0734-8888888"
+    assert reports.runtime.resources.reporters.person(case.reporter).phone == "0734-8888888"
 
 
 async def test_nothing_of_the_reporter_is_in_the_event_or_the_public_view(reports: Inside) -> None:
@@ -104,7 +104,7 @@ async def test_a_deadline_missed_is_told_once(reports: Inside) -> None:
     id = (await filed(reports))["case"]
     reports.clock.advance(timedelta(hours=7))
     for _ in range(2):
-        await reports.runtime.store.run(lambda uow: mark_overdue(uow, id))
+        await reports.runtime.store.run(lambda uow: mark_overdue(uow, reports.runtime.resources.district, id))
     rows = await reports.runtime.store.find(OUTBOX, {"subject": id}, [("sequence", 1)])
     assert [row.type.split(".")[2] for row in rows] == ["case-registered", "case-overdue"]
 
@@ -270,7 +270,7 @@ async def test_pages_follow_each_other_without_gap_or_repeat(reports: Inside) ->
 
 
 async def test_strangers_are_limited_and_told_when_to_come_back(reports: Inside) -> None:
-    reports.runtime.own.intake.__init__(reports.runtime.settings.model_copy(update={"reports_per_minute": 2}))
+    reports.runtime.resources.intake.__init__(reports.runtime.settings.model_copy(update={"reports_per_minute": 2}))
     answers = [await reports.http.post("/cases", json=REPORT) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [201, 201, 429]
     assert int(answers[-1].headers["retry-after"]) > 0
@@ -339,7 +339,7 @@ async def closed(reports: Inside) -> Hands:
 
 
 async def test_a_citizens_report_is_found_on_the_spot_filed_and_sent_on(reports: Inside) -> None:
-    live = reports.runtime.own.catalogue
+    live = reports.runtime.resources.catalogue
     held = await live.current()
     checked = replace(held.categories["exposed-rubbish"], site_check=True)
     live._held = replace(held, categories={**held.categories, checked.code: checked})
@@ -419,7 +419,7 @@ async def test_more_time_refused_leaves_the_limit_as_it_was(reports: Inside) -> 
     reports.clock.advance(timedelta(hours=1))
     await case.do("extension", case.unit, reason="车辆故障")
     reports.clock.set(MONDAY + timedelta(hours=6, minutes=30))
-    await reports.runtime.store.run(lambda uow: mark_overdue(uow, case.id))
+    await reports.runtime.store.run(lambda uow: mark_overdue(uow, reports.runtime.resources.district, case.id))
     assert "overdue" not in await case.events(), "nothing runs out until somebody has decided"
     told = await case.do("extension/decision", case.centre, granted=False, reason="理由不充分")
     assert told["due_at"] == "2026-11-23T07:00:00Z"
@@ -460,7 +460,7 @@ async def test_the_reporter_is_asked_and_the_limit_stands_still_meanwhile(report
     await case.do("ask-reporter", case.centre, question="能否补一张照片？")
     reports.clock.advance(timedelta(days=7))
     for _ in range(2):
-        await reports.runtime.store.run(lambda uow: mark_overdue(uow, case.id))
+        await reports.runtime.store.run(lambda uow: mark_overdue(uow, reports.runtime.resources.district, case.id))
     # Three working days for the answer, to Thursday evening; then the four hours that were left.
     assert (await case.events())[-4:] == ["waiting", "overdue", "resumed", "overdue"]
     assert (await case.view())["snapshot"]["overdue_at"] == "2026-11-27T07:00:00Z"
@@ -621,11 +621,13 @@ async def test_a_refusal_is_told_in_words_of_the_caller(reports: Inside) -> None
 
 
 async def test_the_ladder_of_a_case_is_told_once_whoever_looks_how_often(reports: Inside) -> None:
-    case = await a_case(reports)
+    case, district = await a_case(reports), reports.runtime.resources.district
     told = []
     for days in (0, 0, 1, 1, 3, 3, 10):
         reports.clock.set(MONDAY + timedelta(days=days, hours=6))
-        await asyncio.gather(*(reports.runtime.store.run(lambda uow: mark_overdue(uow, case.id)) for _ in range(3)))
+        await asyncio.gather(
+            *(reports.runtime.store.run(lambda uow: mark_overdue(uow, district, case.id)) for _ in range(3))
+        )
         told.append(len(await case.events()) - 1)
     assert told == [1, 1, 2, 2, 3, 3, 3], "blue, orange a day later, red three days later"
     rows = await reports.runtime.store.find(OUTBOX, {"subject": case.id}, [("sequence", 1)])

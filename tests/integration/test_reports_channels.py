@@ -34,7 +34,7 @@ async def test_staff_files_for_a_caller_with_the_callers_consent(reports: Inside
     assert (case.channel, case.reporter_kind) == (Channel.STAFF, ReporterKind.CITIZEN)
     assert case.reporter is not None
     assert (case.reporter.may_call, case.reporter.may_publish) == (True, False)
-    assert reports.runtime.own.reporters.person(case.reporter).name == "王女士"
+    assert reports.runtime.resources.reporters.person(case.reporter).name == "王女士"
     assert case.timeline[0].who == "dispatcher"
     view = (await reports.http.get(f"/cases/{case.id}")).json()
     assert (view["snapshot"]["channel"], view["snapshot"]["reporter_kind"]) == ("staff", "citizen")

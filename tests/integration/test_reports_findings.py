@@ -39,7 +39,14 @@ class World:
     publisher: KafkaPublisher
 
     def worker(self) -> Worker:
-        return Worker(self.reports.runtime.store, self.broker, FINDINGS, commit_every=0.05, longest_pause=0.1)
+        return Worker(
+            self.reports.runtime.store,
+            self.broker,
+            FINDINGS,
+            self.reports.runtime.resources,
+            commit_every=0.05,
+            longest_pause=0.1,
+        )
 
     async def tell(self, *events: Event) -> None:
         await self.publisher.publish(events)
@@ -63,7 +70,9 @@ class World:
             Record(Partition(event.topic, 0), place, 0.0, event.key.encode(), event.value, event.headers())
             for place, event in enumerate(events)
         ]
-        await Inbox(self.reports.runtime.store, FINDINGS, longest_pause=0.01).apply_singly(records)
+        await Inbox(
+            self.reports.runtime.store, FINDINGS, self.reports.runtime.resources, longest_pause=0.01
+        ).apply_singly(records)
 
 
 @pytest.fixture
@@ -226,9 +235,9 @@ async def test_what_was_set_aside_is_replayed_outside_the_service(
     desk: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runtime = desk.reports.runtime
-    district, runtime.own.district = runtime.own.district, None  # the handler cannot work
+    reference, runtime.resources.reference = runtime.resources.reference, None  # the handler cannot work
     await desk.apply(finding())
-    runtime.own.district = district
+    runtime.resources.reference = reference
     assert await runtime.store.count(PARKED, {}) == 1
 
     monkeypatch.setattr(SERVICE.settings, "read", lambda: runtime.settings)

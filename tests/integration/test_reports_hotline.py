@@ -72,7 +72,7 @@ async def test_an_order_becomes_a_case_with_all_that_the_hotline_told(reports: I
     )
     assert (case.text, case.place.address, case.place.exact) == ("垃圾桶满了没人清", "祥光社区北门", True)
     assert case.reporter is not None
-    assert reports.runtime.own.reporters.person(case.reporter) == Person("王女士", "0734-8888888")
+    assert reports.runtime.resources.reporters.person(case.reporter) == Person("王女士", "0734-8888888")
     assert (case.reporter.may_call, case.reporter.may_publish) == (True, False)
     assert case.moderation is Moderation.WITHHELD, "nobody agreed to anything being shown"
     assert case.timeline[0].note == "12345 热线工单 HY-1，2026-11-23 08:40 受理"
@@ -150,7 +150,7 @@ async def test_a_table_of_a_spreadsheet_is_imported(reports: Inside, encoding: s
     assert counts(answer.json()) == (1, 0, 1)
     case = await case_of(reports, answer.json()["rows"][0]["case"])
     assert case.reporter is not None
-    assert reports.runtime.own.reporters.person(case.reporter).name == "𠮷先生"
+    assert reports.runtime.resources.reporters.person(case.reporter).name == "𠮷先生"
 
 
 async def test_without_coordinates_the_middle_of_the_community_stands_for_the_place(reports: Inside) -> None:
@@ -162,7 +162,7 @@ async def test_without_coordinates_the_middle_of_the_community_stands_for_the_pl
         {**bare, "工单号": "by address", "地址": "华兴街道祥光社区3栋"},
     )
     assert counts(told) == (3, 0, 0)
-    district = reports.runtime.own.district
+    district = reports.runtime.resources.district
     for row in told["rows"]:
         place = (await case_of(reports, row["case"])).place
         assert (place.community, place.exact, place.crs) == ("430476001007", False, "wgs84")

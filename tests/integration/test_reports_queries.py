@@ -163,7 +163,7 @@ async def test_lateness_objections_and_repeats_are_found(reports: Inside) -> Non
     late, soon = await filed(reports), await filed(reports, category="green-space")
     for hours, level in ((7, "blue"), (30, "orange")):
         reports.clock.set(MONDAY + timedelta(hours=hours))
-        await reports.runtime.store.run(lambda uow: mark_overdue(uow, late))
+        await reports.runtime.store.run(lambda uow: mark_overdue(uow, reports.runtime.resources.district, late))
         assert await found(reports, overdue="true") == await found(reports, level=level) == [late]
         assert await found(reports, level=["blue", "orange", "red"], unit="huanwei") == [late]
         assert await found(reports, overdue="true", sort="deadline") == [late]
@@ -176,7 +176,7 @@ async def test_lateness_objections_and_repeats_are_found(reports: Inside) -> Non
     assert case is not None
     assert case.deadline_at is not None
     reports.clock.set(case.deadline_at)
-    await reports.runtime.store.run(lambda uow: mark_overdue(uow, soon))
+    await reports.runtime.store.run(lambda uow: mark_overdue(uow, reports.runtime.resources.district, soon))
     assert await found(reports, due_soon="true") == [soon]
     assert await found(reports, due_soon="true", unit="huanwei") == []
 
@@ -392,7 +392,7 @@ async def test_a_second_objection_is_for_the_centre_to_decide(reports: Inside) -
     case = await filed(reports)
     stored = await reports.runtime.store.get(CASES, case)
     assert stored is not None
-    district, now = reports.runtime.own.district, reports.clock.now()
+    district, now = reports.runtime.resources.district, reports.clock.now()
     actors = {side: Actor(frozenset({side}), "huanwei" if side is Side.UNIT else None) for side in Side}
 
     async def lived(uow: UnitOfWork) -> None:
@@ -584,7 +584,7 @@ async def test_more_than_an_excel_sheet_holds_is_refused_with_the_number(
 
 
 async def test_only_so_many_tables_are_made_at_once(reports: Inside) -> None:
-    slots = reports.runtime.own.exports
+    slots = reports.runtime.resources.exports
     with slots.take(), slots.take():
         answer = await reports.http.get("/cases/export", headers=reports.token("office"))
         assert (answer.status_code, answer.json()["code"]) == (429, "export-busy")
@@ -606,7 +606,7 @@ async def test_a_table_that_fails_leaves_no_file_behind(
     answer = await reports.http.get("/cases/export?format=xlsx", headers=reports.token("office"))
     assert answer.status_code == 500
     assert set(os.listdir(tmp_path)) == before
-    with reports.runtime.own.exports.take(), reports.runtime.own.exports.take():
+    with reports.runtime.resources.exports.take(), reports.runtime.resources.exports.take():
         pass
 
 
@@ -625,7 +625,7 @@ async def test_figures_count_what_was_registered_and_what_was_due(reports: Insid
     cases = await stock(reports)
     late = await filed(reports)
     reports.clock.advance(timedelta(days=1))
-    await reports.runtime.store.run(lambda uow: mark_overdue(uow, late))
+    await reports.runtime.store.run(lambda uow: mark_overdue(uow, reports.runtime.resources.district, late))
     told = await figures(reports)
     lines = {line["code"]: line for line in told["lines"]}
     own = lines["huanwei"]

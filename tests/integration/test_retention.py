@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 
 from services.reports.commands import retention
-from services.reports.commands.retention import JOB, sweep
+from services.reports.commands.retention import JOB
 from services.reports.documents import DOCUMENTS
 from services.reports.domain.papers import ERASED
+from services.reports.handlers import on_retention_due
 from services.reports.repo import AUDIT, CASES, ERASURES, FOLLOWERS, RETENTION
+from services.reports.resources import Resources
 from shared.contracts.reports import CaseState
 from shared.deadlines import Deadline, Timekeeper
 from shared.errors import Unavailable
@@ -67,8 +69,8 @@ async def many_closed(reports: Inside, count: int) -> list[str]:
     return ids
 
 
-def timekeeper(reports: Inside) -> Timekeeper:
-    return Timekeeper(reports.runtime.store, Deadline(RETENTION, sweep))
+def timekeeper(reports: Inside) -> Timekeeper[Resources]:
+    return Timekeeper(reports.runtime.store, Deadline(RETENTION, on_retention_due), reports.runtime.resources)
 
 
 async def night(reports: Inside) -> None:
@@ -159,7 +161,7 @@ async def test_what_quotes_or_belongs_to_an_erased_case_goes_with_it(reports: In
         assert private in await kept(reports), "what is to go is seen by this test"
     reports.clock.advance(KEPT)
     await night(reports)
-    await reports.runtime.own.photos.files.settle()
+    await reports.runtime.resources.photos.files.settle()
     everything = await kept(reports)
     for private in ("王桂", "桂花", "8765432", "'longitude': 112.601"):
         assert private not in everything, "whole, or as a word that the case is found by"

@@ -12,10 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from services.scoring.app import SERVICE
-from services.scoring.handlers import on_charge, on_reversal
+from services.scoring.app import POSTING, SERVICE
 from shared.clock import FixedClock
-from shared.contracts.scoring import ChargeMade, EntryPosted, ReversalOrdered
+from shared.contracts.scoring import EntryPosted, ReversalOrdered
 from shared.event import Event
 from shared.store import OUTBOX, UnitOfWork
 from tests.inprocess import Inside, inside
@@ -66,7 +65,7 @@ async def posted(scoring: Inside) -> None:
     async def command(uow: UnitOfWork) -> None:
         for row in waiting:
             event: Event = row.event
-            await (on_charge if isinstance(event.data, ChargeMade) else on_reversal)(uow, event)
+            await POSTING.handle(uow, event, None)
 
     await store.run(command)
     await store.driver.delete(OUTBOX.name, {"topic": "scoring.charge"})

@@ -15,6 +15,7 @@ from docx import Document as WordFile
 
 from services.scoring.app import SERVICE
 from services.scoring.repo import MEASURES
+from services.scoring.resources import Resources
 from shared.clock import FixedClock
 from shared.consumer import MARKS, Worker
 from shared.contracts.reports import CaseEvent, Level
@@ -43,12 +44,19 @@ class World:
     publisher: KafkaPublisher
     told: dict[str, int] = field(default_factory=dict)
 
-    def worker(self) -> Worker:
-        return Worker(self.scoring.runtime.store, self.broker, LADDER, commit_every=0.05, longest_pause=0.1)
+    def worker(self) -> Worker[Resources]:
+        return Worker(
+            self.scoring.runtime.store,
+            self.broker,
+            LADDER,
+            self.scoring.runtime.resources,
+            commit_every=0.05,
+            longest_pause=0.1,
+        )
 
-    def clock(self) -> Timekeeper:
+    def clock(self) -> Timekeeper[Resources]:
         [deadline] = [each for each in SERVICE.deadlines if each.collection.name == "matters"]
-        return Timekeeper(self.scoring.runtime.store, deadline)
+        return Timekeeper(self.scoring.runtime.store, deadline, self.scoring.runtime.resources)
 
     async def tell(self, *models: CaseEvent) -> None:
         """Returns when the group has handled them, each delivered twice."""

@@ -16,9 +16,10 @@ import httpx
 import pytest
 
 from services.scoring.app import SERVICE
+from services.scoring.handlers import on_attachment_due
 from services.scoring.repo import FACTS, MATRIX
 from shared import audit
-from shared.attachments import ATTACHMENTS, GRACE, UNCLAIMED_FOR, Attachments
+from shared.attachments import ATTACHMENTS, GRACE, UNCLAIMED_FOR
 from shared.audit.log import AUDIT
 from shared.clock import FixedClock
 from shared.contracts.inspections import FindingRecorded, Severity
@@ -320,7 +321,7 @@ async def test_a_file_is_shown_once_by_who_handed_it_in_and_goes_when_nothing_sh
         answer = await scoring.http.post(f"{TOILETS}/plans", json={"attachment": shown}, headers=own)
         assert answer.status_code == status
     scoring.clock.advance(UNCLAIMED_FOR + timedelta(seconds=1))
-    timekeeper = Timekeeper(store, Deadline(ATTACHMENTS, Attachments(store).expire))
+    timekeeper = Timekeeper(store, Deadline(ATTACHMENTS, on_attachment_due), scoring.runtime.resources)
     assert await timekeeper.look() == 2
     answer = await scoring.http.post(f"{TOILETS}/plans", json={"attachment": lost}, headers=own)
     assert refusal(answer) == (409, "attachment-taken")

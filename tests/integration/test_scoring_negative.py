@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from services.scoring.app import SERVICE
-from services.scoring.commands.negative import LOOK_AGAIN, adopt, look_for_rows
+from services.scoring.commands.negative import LOOK_AGAIN, adopt
 from services.scoring.domain.negative import CityStatus, NegativeList, Situation
+from services.scoring.handlers import on_rows_due
 from services.scoring.repo import CURRENT, NEGATIVE_EVENTS
 from shared import audit
 from shared.audit.log import AUDIT
@@ -95,7 +96,7 @@ async def test_what_is_not_posted_yet_is_taken_back_once_it_is(scoring: Inside) 
     told = await done(scoring, f"{EVENTS}/{id}/clear", "office", {"reason": "误报"})
     assert (told["state"], told["taken_back"]) == ("cleared", False)
     assert await orders(scoring) == 0
-    timekeeper = Timekeeper(scoring.runtime.store, Deadline(NEGATIVE_EVENTS, look_for_rows))
+    timekeeper = Timekeeper(scoring.runtime.store, Deadline(NEGATIVE_EVENTS, on_rows_due), scoring.runtime.resources)
     assert await timekeeper.look() == 0
     scoring.clock.advance(LOOK_AGAIN)
     assert await timekeeper.look() == 1

@@ -34,7 +34,9 @@ Documents = MongoClient[dict[str, Any]]
 
 
 @pytest.fixture
-async def scoring(mongodb_uri: str, kafka_bootstrap: str, namespace: str, tmp_path: Path) -> AsyncIterator[Runtime]:
+async def scoring(
+    mongodb_uri: str, kafka_bootstrap: str, namespace: str, tmp_path: Path
+) -> AsyncIterator[Runtime[Any]]:
     """The service's live books after a season of all units."""
     kafka = {"kafka_bootstrap_servers": kafka_bootstrap, "kafka_partitions": 6}
     async with inside(SERVICE, FixedClock(START), tmp_path, mongodb_uri, namespace, **kafka) as scoring:
@@ -45,7 +47,7 @@ async def scoring(mongodb_uri: str, kafka_bootstrap: str, namespace: str, tmp_pa
 
 
 async def test_what_is_posted_again_is_equal_and_every_change_of_it_is_named(
-    scoring: Runtime, mongodb_uri: str, namespace: str
+    scoring: Runtime[Any], mongodb_uri: str, namespace: str
 ) -> None:
     rows = await scoring.store.find(ENTRIES, {}, [("unit", 1), ("number", 1)])
     assert len(rows) == ENTRIES_POSTED
@@ -81,7 +83,7 @@ async def test_what_is_posted_again_is_equal_and_every_change_of_it_is_named(
     assert "points_lost is Decimal('1.5'), rebuilt " in told[STANDINGS.name]
 
 
-async def test_books_are_compared_while_they_grow(scoring: Runtime) -> None:
+async def test_books_are_compared_while_they_grow(scoring: Runtime[Any]) -> None:
     charges = [event for event in season(400, seed=2) if isinstance(event.data, ChargeMade)]
     more = [replace(event, subject=f"again-{event.subject}") for event in charges]
 
@@ -97,7 +99,7 @@ async def test_books_are_compared_while_they_grow(scoring: Runtime) -> None:
 
 
 async def test_an_operator_is_told_by_lines_and_an_exit_code(
-    scoring: Runtime, mongodb_uri: str, kafka_bootstrap: str, namespace: str, tmp_path: Path
+    scoring: Runtime[Any], mongodb_uri: str, kafka_bootstrap: str, namespace: str, tmp_path: Path
 ) -> None:
     environment = Platform(tmp_path, mongodb_uri, kafka_bootstrap, namespace)._environment()
 
@@ -127,7 +129,7 @@ async def test_an_operator_is_told_by_lines_and_an_exit_code(
 
 
 async def test_what_is_compared_are_the_bytes_that_the_server_keeps(
-    scoring: Runtime, mongodb_uri: str, namespace: str
+    scoring: Runtime[Any], mongodb_uri: str, namespace: str
 ) -> None:
     with Documents(mongodb_uri) as client:
         for collection in BOOKS:

@@ -15,9 +15,9 @@ import httpx
 import pytest
 from openpyxl import load_workbook
 
-from services.scoring.app import SERVICE
+from services.scoring.app import POSTING, SERVICE
 from services.scoring.commands.schemes import give_way
-from services.scoring.handlers import on_charge, on_fact
+from services.scoring.handlers import on_fact
 from services.scoring.repo import ENTRIES, FACTS, SCHEMES, STANDARDS
 from services.scoring.workbook import MOST_BYTES, XLSX
 from shared.clock import FixedClock
@@ -117,7 +117,7 @@ async def test_a_version_from_draft_to_retirement(scoring: Inside) -> None:
     assert (published["state"], published["effective_from"]) == ("published", "2027-01-01")
     one = await done(scoring, "GET", "/schemes/1", "office")
     assert (one["state"], one["ends_at"]) == ("published", "2026-12-31T16:00:00Z")
-    keeper = Timekeeper(scoring.runtime.store, Deadline(SCHEMES, give_way))
+    keeper = Timekeeper(scoring.runtime.store, Deadline(SCHEMES, give_way), None)
     assert await keeper.look() == 0
     scoring.clock.set(datetime(2026, 12, 31, 16, tzinfo=UTC) + timedelta(seconds=1))
     assert await keeper.look() == 1
@@ -305,7 +305,7 @@ async def posted(scoring: Inside) -> dict[str, list[str]]:
     store = scoring.runtime.store
     for row in await store.find(OUTBOX, {"topic": "scoring.charge"}, [("subject", 1), ("sequence", 1)]):
         event = row.event
-        await store.run(lambda uow, event=event: on_charge(uow, event))  # type: ignore[misc]  # bound in the loop
+        await store.run(lambda uow, event=event: POSTING.handle(uow, event, None))  # type: ignore[misc]  # bound in the loop
     rows: dict[str, list[str]] = {}
     for entry in await store.find(ENTRIES, {}, [("_id", 1)]):
         rows.setdefault(entry.unit, []).append(f"{entry.points.normalize():f}")
@@ -416,8 +416,8 @@ async def test_a_finding_has_the_indicator_of_its_standard_and_is_capped_by_its_
     store = scoring.runtime.store
     for number in range(1, 13):
         event = finding(number)
-        await store.run(lambda uow, event=event: on_fact(uow, event))  # type: ignore[misc]  # bound in the loop
-    await store.run(lambda uow: on_fact(uow, finding(13, "unknown")))
+        await store.run(lambda uow, event=event: on_fact(uow, event, None))  # type: ignore[misc]  # bound in the loop
+    await store.run(lambda uow: on_fact(uow, finding(13, "unknown"), None))
     facts = await store.find(FACTS, {}, [("finding", 1)])
     assert {(fact.indicator, fact.scheme, str(fact.standard_points)) for fact in facts[:12]} == {
         ("示例-环境-01", 1, "10")

@@ -157,7 +157,7 @@ async def test_a_question_nobody_answers_ends_by_itself(reports: Inside) -> None
     told = await filed(reports, category="other-matter")
     await done(reports, told["case"], "ask-reporter", {"question": "几号楼？"}, by=reports.token("office"))
     reports.clock.advance(timedelta(days=4))
-    await reports.runtime.store.run(lambda uow: mark_overdue(uow, told["case"]))
+    await reports.runtime.store.run(lambda uow: mark_overdue(uow, reports.runtime.resources.district, told["case"]))
     view = await tracked(reports, told["tracking"])
     assert (view["state"], view["question"], view["may"]) == ("registered", None, ["update", "withdraw"])
 
@@ -346,7 +346,7 @@ async def test_who_files_what_others_told_is_not_their_reporter(reports: Inside)
 async def test_look_ups_use_an_index(reports: Inside) -> None:
     me = account(reports, "li")
     told = await filed(reports, me, reporter=WANG)
-    its = reports.runtime.own.reporters
+    its = reports.runtime.resources.reporters
     case = await case_of(reports, told["case"])
     assert case.reporter is not None
     queries: list[dict[str, Any]] = [

@@ -9,8 +9,8 @@ from decimal import Decimal
 from itertools import count, islice
 
 from deploy.local.stack import DISTRICT
+from services.scoring.app import POSTING
 from services.scoring.district import District
-from services.scoring.rebuild import POSTING
 from shared.consumer import Worker
 from shared.contracts.scoring import ChargeMade, FactKind, PeriodFrozen, ReversalOrdered
 from shared.event import Event
@@ -85,7 +85,7 @@ async def publish(broker: Broker, events: Iterator[Event]) -> None:
 
 async def post(runtime: Runtime) -> None:
     """Have a worker of the service post all that is in the log."""
-    await catch_up(Worker(runtime.store, runtime.broker, POSTING))
+    await catch_up(Worker(runtime.store, runtime.broker, POSTING, None))
 
 
 def _month_before(moment: datetime) -> str:

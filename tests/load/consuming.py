@@ -22,7 +22,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -32,7 +32,7 @@ from pymongo.read_concern import ReadConcern
 
 from deploy.local import tools
 from shared.clock import SystemClock
-from shared.consumer import MARKS, PARKED, Subscription, Worker
+from shared.consumer import MARKS, PARKED, Subscription, Worker, on
 from shared.contracts import TOPICS
 from shared.contracts.reports import (
     CaseAcknowledged,
@@ -141,9 +141,9 @@ def _event(model: type[CaseEvent], number: int, sequence: int, now: datetime) ->
     return Event.new(model(case=snapshot), snapshot.case, sequence, now)
 
 
-async def project(uow: UnitOfWork, event: Event) -> None:
+async def project(uow: UnitOfWork, event: Event[CaseEvent], _: object) -> None:
     """The handler: one view document per event."""
-    uow.put(VIEWS, _view(cast(CaseEvent, event.data).case, event.sequence))
+    uow.put(VIEWS, _view(event.data.case, event.sequence))
 
 
 def _view(case: CaseSnapshot, sequence: int) -> View:
@@ -169,7 +169,8 @@ async def _working(
     await store.ensure_indexes()
     store.on_commit(lambda uow: meter.count(len(uow.changed(VIEWS))))
     broker = _Keeping(Connection(bootstrap, namespace))
-    worker = Worker(store, broker, Subscription(group, (TOPIC,), dict.fromkeys(STEPS, project), batch=BATCH))
+    subscription = Subscription(group, (TOPIC,), [on(step, project) for step in STEPS], batch=BATCH)
+    worker = Worker(store, broker, subscription, None)
     running = asyncio.create_task(worker.run())
     yield broker.given
     worker.stop()

@@ -24,9 +24,9 @@ from pymongo import AsyncMongoClient, MongoClient
 from pymongo.database import Database
 
 from deploy.local import tools
-from services.scoring.app import SERVICE
+from services.scoring.app import POSTING, SERVICE
 from services.scoring.domain.ledger import Ledger, Standing
-from services.scoring.rebuild import POSTING, verify_rebuild
+from services.scoring.rebuild import verify_rebuild
 from services.scoring.repo import ENTRIES, LEDGERS, STANDINGS
 from shared.clock import FixedClock
 from shared.consumer import Inbox
@@ -110,7 +110,7 @@ class Long:
         """Milliseconds for each of so many fresh charges of the last month that share a transaction."""
         told = [self._charge() for _ in range(batch)]
         started = time.perf_counter()
-        await Inbox(self.scoring.runtime.store, POSTING).apply(records(*told))
+        await Inbox(self.scoring.runtime.store, POSTING, None).apply(records(*told))
         return (time.perf_counter() - started) * 1000 / batch
 
     async def get(self, path: str) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from types import SimpleNamespace
 
 import hypothesis.strategies as st
 from hypothesis import settings
@@ -73,7 +72,6 @@ class Parts(RuleBasedStateMachine):
         self.clock = FixedClock(MONDAY_NINE)
         self.driver = MemoryDriver(self.clock)
         self.store = Store(self.driver, self.clock, [CASES])
-        self.store.own = SimpleNamespace(district=HENGYANG)
 
     def teardown(self) -> None:
         self.loop.close()
@@ -114,7 +112,7 @@ class Parts(RuleBasedStateMachine):
 
     async def _mark_all(self, uow: UnitOfWork) -> None:
         for id in self.cases:
-            await handling.mark_overdue(uow, id)
+            await handling.mark_overdue(uow, HENGYANG, id)
 
     @invariant()
     def the_whole_is_closed_exactly_while_all_parts_have_ended(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import hypothesis.strategies as st
 from hypothesis import settings
@@ -43,7 +43,7 @@ class Member:
     """A consumer process: its own memory, its positions in the log, and what it has read but not yet applied."""
 
     def __init__(self, store: Store, reader: Reader, positions: dict[Partition, int]) -> None:
-        self.inbox = Inbox(store, reader.subscription(batch=4), longest_pause=0.0)
+        self.inbox: Inbox = Inbox(store, reader.subscription(batch=4), None, longest_pause=0.0)
         self.positions = positions
         self.held: list[Record] = []
 
@@ -259,7 +259,8 @@ class EngineLife(RuleBasedStateMachine):
     @rule(id=st.none() | IDS, most=st.none() | st.integers(1, 2), repark=st.booleans())
     def replay(self, id: str | None, most: int | None, repark: bool) -> None:
         letters = DeadLetters(self.stores[0], [self.reader.subscription()])
-        self.run(letters.replay(Choice(key=id, most=most), "repark" if repark else "stop", lambda row, error: None))
+        on_error: Literal["stop", "repark"] = "repark" if repark else "stop"
+        self.run(letters.replay(Choice(key=id, most=most), None, on_error, lambda row, error: None))
 
     # ---- what must hold at all times ----
 
@@ -313,7 +314,7 @@ class EngineLife(RuleBasedStateMachine):
         for member in range(len(self.members)):
             self.consume(member, 10_000)
         letters = DeadLetters(self.stores[0], [self.reader.subscription()])
-        assert self.run(letters.replay(Choice(), "stop", lambda row, error: None))
+        assert self.run(letters.replay(Choice(), None, "stop", lambda row, error: None))
         assert self._documents(PARKED.name) == []
         views = {view["_id"]: view["seen"] for view in self._documents(VIEWS.name)}
         assert views == {id: list(range(1, self._total(id) + 1)) for id in "abcd" if self._total(id)}

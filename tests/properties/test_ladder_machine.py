@@ -124,9 +124,9 @@ class LadderLife(RuleBasedStateMachine):
         until = self.world.clock.now() + timedelta(days=3)
         command = {
             "receive": lambda uow: ladder.receive(uow, id, "officer-1"),
-            "reply": lambda uow: ladder.reply(uow, id, "已整改", "officer-1"),
-            "hold": lambda uow: ladder.hold(uow, id, until, "缓办", "office"),
-            "release": lambda uow: ladder.release(uow, id),
+            "reply": lambda uow: ladder.reply(uow, SAMPLE, id, "已整改", "officer-1"),
+            "hold": lambda uow: ladder.hold(uow, SAMPLE, id, until, "缓办", "office"),
+            "release": lambda uow: ladder.release(uow, SAMPLE, id),
             "end": lambda uow: ladder.end(uow, id, "终止", "office"),
         }[what]
         with contextlib.suppress(Refused, Invalid):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +20,7 @@ from services.scoring.district import District
 from services.scoring.domain.ledger import Entry, entry_hash, entry_id, find_flaw, recompute
 from services.scoring.domain.rules import Rule, RuleBook, Table
 from services.scoring.repo import CURRENT, ENTRIES, LEDGERS, STANDINGS
+from services.scoring.resources import Resources
 from shared.clock import FixedClock
 from shared.consumer import MARKS, PARKED, Inbox
 from shared.contracts.event_model import EventModel
@@ -194,7 +195,7 @@ class World:
         assert await self.store.count(PARKED, {}) == 0
 
     async def _apply(self, group: str, came: Sequence[Event], batch: int) -> None:
-        inbox = Inbox(self.store, STAGES[group])
+        inbox = Inbox(self.store, STAGES[group], cast(Resources, None))  # these stages need none
         for start in range(0, len(came), batch):
             await inbox.apply(records(*came[start : start + batch]))
 

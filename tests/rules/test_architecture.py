@@ -99,6 +99,15 @@ def catch_alls(tree: ast.Module) -> Iterator[int]:
             yield handler.lineno
 
 
+def untyped_data(tree: ast.Module) -> Iterator[int]:
+    """A handler says which event it is for; `on` and `carries` make sure of it."""
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and _called(call) == "cast":
+            yield from (
+                part.lineno for part in ast.walk(call) if isinstance(part, ast.Attribute) and part.attr == "data"
+            )
+
+
 def imports(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """Modules that are imported anywhere in the file, with their lines."""
     for node in ast.walk(tree):
@@ -145,6 +154,7 @@ def offenders(rule: Rule, allowed: set[str] = frozenset()) -> list[str]:  # type
         (naive_moments, "datetime.datetime.utcnow()", "clock.now()"),
         (made_up_labels, "METRIC.labels(f'{case}').inc()", "METRIC.labels(group, 'ok').inc()"),
         (made_up_labels, "METRIC.labels(topic='a' + b)", "log.info(f'{case}')"),
+        (untyped_data, "told = cast(CaseEvent, event.data)", "told = event.data"),
         (catch_alls, "try: pass\nexcept (ValueError, Exception): pass", "try: pass\nexcept ValueError: pass"),
         (catch_alls, "try: pass\nexcept: pass", "try: pass\nfinally: pass"),
     ],
@@ -173,6 +183,10 @@ def test_no_label_of_a_metric_is_made_up() -> None:
 def test_only_the_engine_catches_everything() -> None:
     assert offenders(catch_alls, CATCH_ALL) == []
     assert all(list(catch_alls(tree_of(ROOT / name))) for name in CATCH_ALL), "the list names who needs it, no more"
+
+
+def test_no_handler_guesses_what_its_event_carries() -> None:
+    assert offenders(untyped_data) == []
 
 
 @pytest.mark.parametrize("package", ONLY_IN)

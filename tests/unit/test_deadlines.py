@@ -43,7 +43,7 @@ class Office:
             uow.insert(PROMISES, Promise(id, due))
         await self.store.commit(uow)
 
-    async def expire(self, uow: UnitOfWork, id: str) -> None:
+    async def expire(self, uow: UnitOfWork, id: str, _: object) -> None:
         promise = await uow.get(PROMISES, id)
         if id in self.stubborn:
             raise RuntimeError(id)
@@ -54,7 +54,7 @@ class Office:
         uow.save(PROMISES, promise, Grown(by=1))
 
     def timekeeper(self, every: float = 1.0) -> Timekeeper:
-        return Timekeeper(self.store, Deadline(PROMISES, self.expire), every)
+        return Timekeeper(self.store, Deadline(PROMISES, self.expire), None, every)
 
     async def broken(self) -> dict[str, int]:
         return {promise.id: promise.broken for promise in await self.store.find(PROMISES, {})}

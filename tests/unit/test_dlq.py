@@ -13,7 +13,19 @@ from shared.readmodel import LIVE, Live, ReadModel
 from shared.service import Service
 from shared.store import Store
 from shared.testing.memory_store import MemoryDriver
-from tests.engine import ITEMS_TOPIC, VIEW_GROUP, VIEWS, Reader, a_store, growth, poisonous, records, seen, set_aside
+from tests.engine import (
+    ITEMS_TOPIC,
+    VIEW_GROUP,
+    VIEWS,
+    Reader,
+    a_store,
+    growth,
+    nothing,
+    poisonous,
+    records,
+    seen,
+    set_aside,
+)
 
 GARBAGE = Record(Partition(ITEMS_TOPIC.name, 0), 9, 0.0, b"a", b"garbage", [])
 
@@ -24,7 +36,7 @@ class Desk:
     def __init__(self) -> None:
         self.store: Store = a_store()
         self.reader = Reader(poisonous("a/2", "b/1"))
-        self.inbox = Inbox(self.store, self.reader.subscription(), longest_pause=0.001)
+        self.inbox = Inbox(self.store, self.reader.subscription(), None, longest_pause=0.001)
         self.letters = DeadLetters(self.store, [self.reader.subscription()])
         self.told: list[tuple[str, int, str]] = []
 
@@ -58,7 +70,7 @@ async def test_headings_are_told_by_aggregate_in_order_without_content() -> None
 async def test_replay_runs_everything_that_can_be_run() -> None:
     desk = await Desk().filled()
     desk.mend()
-    assert not await desk.letters.replay(Choice(), "stop", desk.tell)
+    assert not await desk.letters.replay(Choice(), None, "stop", desk.tell)
     assert desk.told == [
         ("a", 2, "done"),
         ("a", 3, "done"),
@@ -73,9 +85,9 @@ async def test_replay_runs_everything_that_can_be_run() -> None:
 async def test_a_replay_that_fails_stops_or_leaves_that_aggregate_and_goes_on() -> None:
     desk = await Desk().filled()
     desk.mend("a/2")
-    assert not await desk.letters.replay(Choice(), "stop", desk.tell)
+    assert not await desk.letters.replay(Choice(), None, "stop", desk.tell)
     assert desk.told == [("a", 2, "Refused")]
-    assert not await desk.letters.replay(Choice(), "repark", desk.tell)
+    assert not await desk.letters.replay(Choice(), None, "repark", desk.tell)
     assert desk.told[1:4] == [("a", 2, "Refused"), ("b", 1, "done"), ("b", 2, "done")]
     assert [(s, n) for s, n, _ in await set_aside(desk.store)][:2] == [("a", 2), ("a", 3)]
 
@@ -83,7 +95,7 @@ async def test_a_replay_that_fails_stops_or_leaves_that_aggregate_and_goes_on() 
 async def test_a_failure_in_the_middle_of_an_aggregate_keeps_what_follows() -> None:
     desk = await Desk().filled()
     desk.mend("a/3")
-    assert not await desk.letters.replay(Choice(key="a"), "repark", desk.tell)
+    assert not await desk.letters.replay(Choice(key="a"), None, "repark", desk.tell)
     assert await seen(desk.store, "a") == [1, 2]
     await desk.inbox.apply(records(growth("a", 4)))
     assert [(s, n) for s, n, _ in await set_aside(desk.store)][:2] == [("a", 3), ("a", 4)]
@@ -92,7 +104,7 @@ async def test_a_failure_in_the_middle_of_an_aggregate_keeps_what_follows() -> N
 async def test_at_most_so_many_are_replayed() -> None:
     desk = await Desk().filled()
     desk.mend()
-    assert await desk.letters.replay(Choice(key="a", most=1), "stop", desk.tell)
+    assert await desk.letters.replay(Choice(key="a", most=1), None, "stop", desk.tell)
     assert desk.told == [("a", 2, "done")]
     assert await seen(desk.store, "a") == [1, 2]
 
@@ -101,13 +113,13 @@ async def test_what_a_worker_parks_meanwhile_is_taken_along() -> None:
     desk = await Desk().filled()
 
     class Live(Reader):
-        async def on_grown(self, uow, event):  # type: ignore[no-untyped-def]  # as in Reader
+        async def on_grown(self, uow, event, resources):  # type: ignore[no-untyped-def]  # as in Reader
             if event.id == "tests.item/a/3":
-                await Inbox(a_store(desk.store.driver), desk.reader.subscription()).apply(records(growth("a", 4)))
-            await super().on_grown(uow, event)
+                await Inbox(a_store(desk.store.driver), desk.reader.subscription(), None).apply(records(growth("a", 4)))
+            await super().on_grown(uow, event, resources)
 
     letters = DeadLetters(desk.store, [Live().subscription()])
-    assert await letters.replay(Choice(key="a"), "stop", desk.tell)
+    assert await letters.replay(Choice(key="a"), None, "stop", desk.tell)
     assert await seen(desk.store, "a") == [1, 2, 3, 4]
     assert [number for _, number, _ in desk.told] == [2, 3, 4]
 
@@ -116,7 +128,7 @@ async def test_drop_gives_up_the_first_and_replay_goes_on_behind_it() -> None:
     desk = await Desk().filled()
     await desk.letters.drop(Choice(key="a", most=1), desk.tell)
     assert desk.told == [("a", 2, "done")]
-    assert await desk.letters.replay(Choice(key="a"), "stop", desk.tell)
+    assert await desk.letters.replay(Choice(key="a"), None, "stop", desk.tell)
     assert await seen(desk.store, "a") == [1, 3]
     await desk.letters.drop(Choice(key="tests.item-0-9"), desk.tell)
     assert [subject for subject, _, _ in await set_aside(desk.store)] == ["b", "b"]
@@ -124,8 +136,8 @@ async def test_drop_gives_up_the_first_and_replay_goes_on_behind_it() -> None:
 
 async def test_records_of_a_group_that_is_gone_can_only_be_dropped() -> None:
     desk = await Desk().filled()
-    letters = DeadLetters(desk.store, [])
-    assert not await letters.replay(Choice(key="a"), "stop", desk.tell)
+    letters: DeadLetters[object] = DeadLetters(desk.store, [])
+    assert not await letters.replay(Choice(key="a"), None, "stop", desk.tell)
     assert desk.told == [("a", 2, "Gone")]
     await letters.drop(Choice(key="a"), desk.tell)
     assert [subject for subject, _, _ in await set_aside(desk.store)] == ["b", "b", "tests.item-0-9"]
@@ -141,14 +153,14 @@ async def test_an_absent_database_ends_a_replay() -> None:
 
     desk.store.driver.fault = away
     with pytest.raises(Unavailable):
-        await desk.letters.replay(Choice(), "repark", desk.tell)
+        await desk.letters.replay(Choice(), None, "repark", desk.tell)
     assert desk.told == []
 
 
 async def test_a_read_model_is_replayed_in_the_generation_that_is_live() -> None:
     store = a_store()
     model = ReadModel("view", (VIEWS,), lambda generation: Reader().subscription(generation.group(VIEW_GROUP)))
-    service = Service("tests", subscriptions=[Reader().subscription("tests.own")], read_models=[model])
+    service = Service("tests", nothing, subscriptions=[Reader().subscription("tests.own")], read_models=[model])
     assert [each.group for each in await subscriptions(service, store)] == ["tests.own", f"{VIEW_GROUP}.g1"]
     uow = store.unit()
     uow.insert(LIVE, Live("view", 7))

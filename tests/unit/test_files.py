@@ -103,7 +103,7 @@ class Scene:
         self.disk: Disk = before.disk if before else Disk(self.clock)
         self.store = BusyStore(self.disk, self.clock, [PHOTOS])
         self.files = Files(self.store, ALIKE_BITS)
-        self._timekeeper = Timekeeper(self.store, PHOTO_DEADLINE)
+        self._timekeeper = Timekeeper(self.store, PHOTO_DEADLINE, None)
 
     async def later(self, step: timedelta = UNCLAIMED_FOR) -> None:
         """The clock moves on and everything due has happened."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared import telemetry
-from shared.consumer import PARKED, UNREADABLE, Breaker, Broken, Inbox, Mark, Parked
+from shared.consumer import PARKED, UNREADABLE, Breaker, Broken, Inbox, Mark, Parked, drop
 from shared.contracts import MODELS
 from shared.errors import Conflict, Duplicate, NotFound, Refused, Unavailable
 from shared.event import Event, Undecodable
@@ -37,7 +37,7 @@ GARBAGE = Record(Partition(ITEMS_TOPIC.name, 0), 7, 0.0, b"a", b"garbage", [("x"
 
 def an_inbox(reader: Reader, store: Store | None = None, **policy: str) -> tuple[Store, Inbox]:
     store = store or a_store()
-    return store, Inbox(store, reader.subscription(**policy), longest_pause=0.001)  # type: ignore[arg-type]  # literals
+    return store, Inbox(store, reader.subscription(**policy), None, longest_pause=0.001)  # type: ignore[arg-type]
 
 
 async def dead_letters(store: Store) -> list[tuple[str, int]]:
@@ -107,8 +107,8 @@ async def test_a_zombie_cannot_write_what_its_successor_has_written() -> None:
     await successor.apply(records(growth("a", 1)))
 
     class Slow(Reader):
-        async def on_grown(self, uow: UnitOfWork, event: Event) -> None:
-            await super().on_grown(uow, event)
+        async def on_grown(self, uow: UnitOfWork, event: Event[Grown], resources: object) -> None:
+            await super().on_grown(uow, event, resources)
             if len(self.handled) == 1:  # paused between reading the mark and committing
                 await successor.apply(records(growth("a", 2), growth("a", 3)))
 
@@ -125,8 +125,8 @@ async def test_a_zombie_with_the_first_event_of_an_aggregate_does_no_harm_either
     _, successor = an_inbox(Reader(), a_store(driver))
 
     class Slow(Reader):
-        async def on_grown(self, uow: UnitOfWork, event: Event) -> None:
-            await super().on_grown(uow, event)
+        async def on_grown(self, uow: UnitOfWork, event: Event[Grown], resources: object) -> None:
+            await super().on_grown(uow, event, resources)
             if len(self.handled) == 1:
                 await successor.apply(records(growth("a", 1)))
 
@@ -219,7 +219,7 @@ async def test_data_that_does_not_fit_its_type_is_poison() -> None:
 async def test_a_prefetch_sees_only_what_the_handlers_will() -> None:
     asked: list[str] = []
 
-    async def prefetch(uow: UnitOfWork, events: Sequence[Event]) -> None:
+    async def prefetch(uow: UnitOfWork, events: Sequence[Event], _: object) -> None:
         asked.extend(event.id.removeprefix("tests.item/") for event in events)
         for event in events:
             assert event.data
@@ -228,7 +228,7 @@ async def test_a_prefetch_sees_only_what_the_handlers_will() -> None:
     store = a_store()
     subscription = reader.subscription()
     object.__setattr__(subscription, "prefetch", prefetch)
-    inbox = Inbox(store, subscription, longest_pause=0.001)
+    inbox = Inbox(store, subscription, None, longest_pause=0.001)
     await inbox.apply_singly(records(growth("a", 1)))
     bad = Event(ITEMS_TOPIC.name, Grown.TYPE, "a", 2, growth("a", 2).time, "a", b"{}")
     await inbox.apply(records(growth("a", 1), bad, growth("b", 1)))
@@ -269,7 +269,7 @@ async def test_a_fault_nobody_knows_is_tried_again_before_it_is_poison() -> None
 
 async def test_an_identity_that_stays_taken_is_poison_and_not_tried_for_ever() -> None:
     class Inserting(Reader):
-        async def on_grown(self, uow: UnitOfWork, event: Event) -> None:
+        async def on_grown(self, uow: UnitOfWork, event: Event[Grown], resources: object) -> None:
             self.handled.append(event.id)
             uow.insert(ITEMS, Item("taken"))
 
@@ -403,10 +403,10 @@ async def test_a_worker_that_parks_while_the_last_record_is_replayed_loses_no_or
     _, worker = an_inbox(Reader(), worker_store)
 
     class Racing(Reader):
-        async def on_grown(self, uow: UnitOfWork, event: Event) -> None:
+        async def on_grown(self, uow: UnitOfWork, event: Event[Grown], resources: object) -> None:
             if not self.handled:
                 await worker.apply(records(growth("a", 2)))  # the worker still sees the aggregate held up
-            await super().on_grown(uow, event)
+            await super().on_grown(uow, event, resources)
 
     _, replaying = an_inbox(Racing(), store)
     await replaying.replay(await parked(store, "a", 1))
@@ -422,7 +422,7 @@ async def test_dropping_from_the_end_keeps_the_aggregate_held_up() -> None:
     reader = Reader(poisonous("a/1"))
     store, inbox = an_inbox(reader)
     await inbox.apply_singly(records(*(growth("a", n) for n in range(1, 4))))
-    await inbox.drop(await parked(store, "a", 3))
+    await drop(store, await parked(store, "a", 3))
     await inbox.apply(records(growth("a", 4)))
     assert await set_aside(store) == [("a", 1, "poison"), ("a", 2, "behind"), ("a", 4, "behind")]
     assert await seen(store, "a") == []
@@ -431,11 +431,11 @@ async def test_dropping_from_the_end_keeps_the_aggregate_held_up() -> None:
 async def test_dropping_the_last_one_frees_the_aggregate_and_counts_as_handled() -> None:
     store, inbox = an_inbox(Reader(poisonous("a/1")))
     await inbox.apply_singly(records(growth("a", 1)))
-    await inbox.drop(await parked(store, "a", 1))
+    await drop(store, await parked(store, "a", 1))
     await inbox.apply(records(growth("a", 1), growth("a", 2)))
     assert await seen(store, "a") == [2]
     with pytest.raises(NotFound, match="parked-not-found"):
-        await inbox.drop(Parked("x", "g", "", "t", 0, 0, b"", b"", [], "s", 1, "poison", "", "", growth("a", 1).time))
+        await drop(store, Parked("x", "g", "", "t", 0, 0, b"", b"", [], "s", 1, "poison", "", "", growth("a", 1).time))
 
 
 async def test_an_unreadable_record_can_only_be_dropped() -> None:
@@ -444,7 +444,7 @@ async def test_an_unreadable_record_can_only_be_dropped() -> None:
     [row] = await store.find(PARKED, {})
     with pytest.raises(Undecodable):
         await inbox.replay(row)
-    await inbox.drop(row)
+    await drop(store, row)
     assert await set_aside(store) == []
 
 

@@ -32,7 +32,7 @@ from shared.event import Event
 from shared.kafka import Moved, Partition, Record
 from shared.store import Store, UnitOfWork
 from shared.testing.memory_broker import MemoryBroker, MemoryFeed
-from tests.engine import ITEMS_TOPIC, VIEW_GROUP, Reader, a_store, growth, poisonous, seen, set_aside
+from tests.engine import ITEMS_TOPIC, VIEW_GROUP, Grown, Reader, a_store, growth, poisonous, seen, set_aside
 from tests.waiting import eventually
 
 TOPIC = ITEMS_TOPIC.name
@@ -51,6 +51,7 @@ def a_worker(
         store,
         broker,
         reader.subscription(**policy),
+        None,
         drain=drain,
         commit_every=commit_every,
         tries=tries,
@@ -100,11 +101,11 @@ class Gate:
         gate = self
 
         class Held(Reader):
-            async def on_grown(self, uow: UnitOfWork, event: Event) -> None:
+            async def on_grown(self, uow: UnitOfWork, event: Event[Grown], resources: object) -> None:
                 if event.subject in gate.held:
                     gate.reached.set()
                     await gate.open.wait()
-                await super().on_grown(uow, event)
+                await super().on_grown(uow, event, resources)
 
         return Held()
 
@@ -181,7 +182,7 @@ async def test_a_crash_after_the_transaction_and_before_the_offset_has_no_second
     store, broker = a_store(), MemoryBroker()
     send(broker, growth("a", 1), growth("a", 2))
     reader = Reader()
-    worker = Worker(store, broker, reader.subscription(), commit_every=3600.0)
+    worker = Worker(store, broker, reader.subscription(), None, commit_every=3600.0)
     worker._last_commit = float("inf")  # it never commits an offset
     task = asyncio.create_task(worker.run())
     await until_seen(store, "a", 1, 2)

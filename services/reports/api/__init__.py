@@ -13,9 +13,6 @@ from services.reports.api import (
     queries,
     tracking,
 )
-from services.reports.api.context import prepare
-
-__all__ = ["ROUTERS", "prepare"]
 
 ROUTERS = (
     queries.router,

@@ -12,7 +12,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from services.reports import views
 from services.reports.api.context import (
     FORBIDDEN,
-    INTAKE,
     Anyone,
     Centre,
     Checker,
@@ -32,6 +31,7 @@ from services.reports.domain import PHOTO_LIMIT, TEXT_LIMIT, Actor, Case, Person
 from services.reports.domain.channels import reporter_of
 from services.reports.repo import CASES
 from services.reports.reporters import Sender
+from services.reports.resources import INTAKE
 from services.reports.views import CaseView
 from shared.auth import Principal
 from shared.contracts.reports import CaseState, Channel, Kind, ReporterKind
@@ -181,7 +181,7 @@ async def submit(request: Request, body: SubmitCase, caller: Anyone) -> Response
     own.intake.admit(request, caller)
 
     async def command(uow: UnitOfWork) -> Filed:
-        case, code = await reporting.submit(uow, own.reporters, own.district, submission, sender, actor_of(caller))
+        case, code = await reporting.submit(uow, own.reporters, own.reference, submission, sender, actor_of(caller))
         return Filed(**dict(receipt(uow, case)), tracking=code)
 
     return await answer(request, command, location="/cases/{case}", vault=own.reporters.vault)

@@ -107,8 +107,8 @@ async def hotline_csv(request: Request, caller: Desk) -> Imported:
 
 
 async def _imported(request: Request, caller: Principal, rows: Mapping[int, Mapping[str, object]]) -> Imported:
-    store, district = runtime_of(request).store, own_of(request).district
-    outcomes = await import_orders(store, district, rows.values(), actor_of(caller))
+    store, own = runtime_of(request).store, own_of(request)
+    outcomes = await import_orders(store, own.reporters, own.reference, rows.values(), actor_of(caller))
     messages: Messages = request.app.state.messages
     spoken = language(request.headers.get("accept-language", ""))
     done = [_done(row, outcome, messages, spoken) for row, outcome in zip(rows, outcomes, strict=True)]

@@ -16,6 +16,7 @@ from services.reports.commands.moderation import MODERATED_AT_ONCE, Whom
 from services.reports.domain import TEXT_LIMIT, Case, Moderation
 from services.reports.domain.abuse import Ban, BanKind
 from services.reports.repo import BANS, CASES
+from services.reports.reporters import Reporters
 from shared.auth import Principal
 from shared.http import IDEMPOTENT, Router, answer
 from shared.service import runtime_of
@@ -136,10 +137,11 @@ async def queue(
 @router.post("/cases/{id}/moderation", response_model=Moderated, openapi_extra=IDEMPOTENT)
 async def moderate(request: Request, id: str, body: Moderate, caller: Centre) -> Response:
     """审核公开 · Publish what was handed in, or withhold it."""
+    reporters = own_of(request).reporters
 
     async def command(uow: UnitOfWork) -> Moderated:
         await uow.get(CASES, id)
-        return (await _moderated(uow, [id], body, caller))[0]
+        return (await _moderated(uow, reporters, [id], body, caller))[0]
 
     return await answer(request, command, 200)
 
@@ -147,9 +149,10 @@ async def moderate(request: Request, id: str, body: Moderate, caller: Centre) ->
 @router.post("/moderation", response_model=ModeratedMany, openapi_extra=IDEMPOTENT)
 async def moderate_many(request: Request, body: ModerateMany, caller: Centre) -> Response:
     """批量审核 · The same for up to 100 cases."""
+    reporters, ids = own_of(request).reporters, list(dict.fromkeys(body.cases))
 
     async def command(uow: UnitOfWork) -> ModeratedMany:
-        return ModeratedMany(cases=await _moderated(uow, list(dict.fromkeys(body.cases)), body, caller))
+        return ModeratedMany(cases=await _moderated(uow, reporters, ids, body, caller))
 
     return await answer(request, command, 200)
 
@@ -185,8 +188,9 @@ async def lift(request: Request, id: str, body: LiftBan, caller: Centre) -> Resp
     return await answer(request, command, 200)
 
 
-async def _moderated(uow: UnitOfWork, ids: list[str], body: Moderate, caller: Principal) -> list[Moderated]:
-    reporters = uow.own.reporters
+async def _moderated(
+    uow: UnitOfWork, reporters: Reporters, ids: list[str], body: Moderate, caller: Principal
+) -> list[Moderated]:
     cases = await moderation.moderate(uow, reporters, ids, _MEANT[body.verdict], body.reason, caller.subject)
     return [
         Moderated(case=case.id, moderation=case.moderation, sequence=uow.sequence(CASES, case.id)) for case in cases

@@ -9,8 +9,9 @@ from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.reports import photos
-from services.reports.api.context import FORBIDDEN, INTAKE, Anyone, Centre, Checker, own_of
+from services.reports.api.context import FORBIDDEN, Anyone, Centre, Checker, own_of
 from services.reports.photos import MOST_REGIONS, REASON_LIMIT, PhotoView
+from services.reports.resources import INTAKE
 from services.reports.views import STAFF
 from shared import telemetry
 from shared.errors import NotFound

@@ -10,9 +10,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from services.reports.api.context import Anyone, Insider, Known, Own, own_of
+from services.reports.api.context import Anyone, Insider, Known, own_of
 from services.reports.domain import Command, Name
 from services.reports.repo import CASES
+from services.reports.resources import Resources
 from services.reports.templates import placeholders
 from services.reports.views import sees_inside
 from services.reports.views.export import table
@@ -157,5 +158,5 @@ async def templates_for(request: Request, id: str, caller: Insider, step: Comman
     ]
 
 
-async def _names(own: Own) -> Names:
+async def _names(own: Resources) -> Names:
     return Names.of(own.district, await own.catalogue.current())

@@ -10,7 +10,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 
 from services.reports.api.cases import Command
-from services.reports.api.context import FORBIDDEN, MISSING, Anyone, Own, Somebody, own_of
+from services.reports.api.context import FORBIDDEN, MISSING, Anyone, Somebody, own_of
 from services.reports.commands import reporting
 from services.reports.commands.reporting import Holder, Voice
 from services.reports.district import District
@@ -20,6 +20,7 @@ from services.reports.domain.tracking import CODE_LIMIT
 from services.reports.domain.words import Command as Deed
 from services.reports.repo import CASES
 from services.reports.reporters import Reporters
+from services.reports.resources import Resources
 from shared.auth import Principal
 from shared.contracts.reports import CaseState, Kind, Stage
 from shared.errors import Invalid, Unauthenticated
@@ -301,7 +302,7 @@ def _question(lines: list[Line]) -> str | None:
     return next((line.note for line in reversed(lines) if line.command is Deed.ASK_REPORTER), None)
 
 
-async def _holder(request: Request, own: Own, body: Hold, caller: Principal) -> Holder:
+async def _holder(request: Request, own: Resources, body: Hold, caller: Principal) -> Holder:
     """Whose the code is, or which part the account has in the case.
 
     A code costs its address one of a few tries, which is given back when it was a right one. Raises TooMany, Invalid

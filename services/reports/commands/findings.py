@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from services.reports.commands.catalogue import LiveCatalogue
-from services.reports.commands.intake import Submission, register
+from services.reports.commands.intake import Reference, Submission, register
 from services.reports.district import District
 from services.reports.domain import SYSTEM, TEXT_LIMIT, Areas, Case, Category, Place, Routing, Why
 from services.reports.domain.channels import Origin
@@ -31,13 +30,13 @@ def origin_of(finding: FindingRecorded) -> str:
     return f"{finding.TOPIC}/{finding.visit}/{finding.finding}"
 
 
-async def open_case(uow: UnitOfWork, district: District, finding: FindingRecorded) -> Case | None:
+async def open_case(uow: UnitOfWork, reference: Reference, finding: FindingRecorded) -> Case | None:
     """A case for the finding, or None if it has one. What the district does not know goes to the office's queue."""
     origin = origin_of(finding)
     if await uow.find(ORIGINS, origin) is not None:
         return None
-    catalogue: LiveCatalogue = uow.own.catalogue
-    categories = (await catalogue.current()).categories
+    district = reference.district
+    categories = (await reference.catalogue.current()).categories
     told = categories.get(finding.category)
     category = told or categories[district.fallback]
     category = replace(category, indicators=tuple(dict.fromkeys((*category.indicators, *finding.indicators))))
@@ -58,7 +57,7 @@ async def open_case(uow: UnitOfWork, district: District, finding: FindingRecorde
     if areas is None:
         faults.append(f"地点不在{district.name.zh}范围内")
     note = "；".join([*_noted(finding, min(finding.found_at, uow.now)), *faults])
-    case = await register(uow, district, submission, SYSTEM, category, place, routing, note=note)
+    case = await register(uow, reference, submission, SYSTEM, category, place, routing, note=note)
     uow.insert(ORIGINS, Origin(origin, case.id, finding.found_at, finding.photos))
     return case
 

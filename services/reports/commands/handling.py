@@ -95,11 +95,10 @@ async def unmerge(uow: UnitOfWork, district: District, id: str, by: Actor) -> Ca
     return case
 
 
-async def mark_overdue(uow: UnitOfWork, id: str) -> None:
+async def mark_overdue(uow: UnitOfWork, district: District, id: str) -> None:
     """Something is due; nothing happens when it has meanwhile been met or moved."""
     case = await uow.find(CASES, id)
     if case is not None and case.is_due(uow.now):
-        district: District = uow.own.district
         uow.save(CASES, case, *case.mark_overdue(Act(SYSTEM, uow.now, district.timetable)))
 
 

@@ -8,8 +8,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from services.reports.commands.catalogue import LiveCatalogue
-from services.reports.commands.intake import Submission, place_of, register
+from services.reports.commands.intake import Reference, Submission, place_of, register
 from services.reports.district import District
 from services.reports.domain import Actor, Catalogue, Category, Moderation, Person
 from services.reports.domain.channels import Origin
@@ -57,7 +56,7 @@ def rows_of(district: District, content: bytes) -> dict[int, Mapping[str, object
 
 
 async def import_orders(
-    store: Store, district: District, rows: Iterable[Mapping[str, object]], by: Actor
+    store: Store, reporters: Reporters, reference: Reference, rows: Iterable[Mapping[str, object]], by: Actor
 ) -> list[Outcome]:
     """File the orders of the rows, each in a transaction of its own; the outcomes in the order of the rows.
 
@@ -67,7 +66,7 @@ async def import_orders(
 
     async def in_turn(row: Mapping[str, object]) -> Outcome:
         async with turn:
-            return await _import(store, district, row, by)
+            return await _import(store, reporters, reference, row, by)
 
     done = await asyncio.gather(*(in_turn(row) for row in rows), return_exceptions=True)
     outcomes = []
@@ -78,7 +77,7 @@ async def import_orders(
     return outcomes
 
 
-async def file_order(uow: UnitOfWork, district: District, order: Order, by: Actor) -> Outcome:
+async def file_order(uow: UnitOfWork, reporters: Reporters, reference: Reference, order: Order, by: Actor) -> Outcome:
     """A case for the order, unless it has one.
 
     Raises Invalid: category-unknown, community-unknown, place-missing, time-in-future, and what `intake.register`
@@ -89,32 +88,33 @@ async def file_order(uow: UnitOfWork, district: District, order: Order, by: Acto
         return Outcome(order.id, known.case)
     if order.received_at is not None and order.received_at > uow.now:
         raise Invalid("time-in-future", field=Column.RECEIVED_AT)
-    catalogue: LiveCatalogue = uow.own.catalogue
-    category, note = _category(district, await catalogue.current(), order)
+    district = reference.district
+    category, note = _category(district, await reference.catalogue.current(), order)
     submission = _submission(district, order, category)
     place, areas = place_of(district, submission)
     routing = district.router.route(category, areas, uow.now)
     moderation = Moderation.APPROVED if order.may_publish else Moderation.WITHHELD
-    reporters: Reporters = uow.own.reporters
     person = Person.checked(order.caller, order.phone)
     sender = Sender(person, may_call=order.may_call, may_publish=order.may_publish, stranger=False)
     submission = replace(submission, reporter=reporters.kept(sender, district.reporting))
-    case = await register(uow, district, submission, by, category, place, routing, moderation=moderation, note=note)
+    case = await register(uow, reference, submission, by, category, place, routing, moderation=moderation, note=note)
     uow.insert(ORIGINS, Origin(origin, case.id, order.received_at or uow.now))
     return Outcome(order.id, case.id, case.unit, is_new=True)
 
 
-async def _import(store: Store, district: District, row: Mapping[str, object], by: Actor) -> Outcome:
-    number = ""
+async def _import(
+    store: Store, reporters: Reporters, reference: Reference, row: Mapping[str, object], by: Actor
+) -> Outcome:
+    number, hotline = "", reference.district.hotline
     try:
-        number = district.hotline.number(row)
-        order = district.hotline.read(row)
+        number = hotline.number(row)
+        order = hotline.read(row)
         try:
-            return await store.run(lambda uow: file_order(uow, district, order, by))
+            return await store.run(lambda uow: file_order(uow, reporters, reference, order, by))
         except Duplicate:  # somebody else has just filed it
-            return await store.run(lambda uow: file_order(uow, district, order, by))
+            return await store.run(lambda uow: file_order(uow, reporters, reference, order, by))
     except DomainError as error:
-        error.field = district.hotline.heading(error.field)
+        error.field = hotline.heading(error.field)
         return Outcome(number, error=error)
 
 

@@ -51,9 +51,18 @@ class Submission:
     reporter: Reporter | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True)
+class Reference:
+    """What a report is looked up in while it is filed: the district, its catalogue, and what lies near the place."""
+
+    district: District
+    catalogue: LiveCatalogue
+    nearby: Nearby
+
+
 async def submit(
     uow: UnitOfWork,
-    district: District,
+    reference: Reference,
     submission: Submission,
     by: Actor,
     *,
@@ -65,21 +74,21 @@ async def submit(
     Citizens answer what the category requires; whoever files for a caller may leave it out. Raises Invalid:
     category-unknown, category-retired, place-outside-district, and what `check_answers` and `register` raise.
     """
-    catalogue: LiveCatalogue = uow.own.catalogue
-    category = (await catalogue.current()).open(submission.category)
+    district = reference.district
+    category = (await reference.catalogue.current()).open(submission.category)
     place, areas = place_of(district, submission)
     by_citizen = submission.channel is Channel.CITIZEN and submission.kind is Kind.PROBLEM
     answers = check_answers(category, submission.answers, complete=by_citizen)
     routing = district.router.route(category, areas, uow.now)
     submission = replace(submission, answers=answers)
     return await register(
-        uow, district, submission, by, category, place, routing, moderation=moderation, tracking=tracking
+        uow, reference, submission, by, category, place, routing, moderation=moderation, tracking=tracking
     )
 
 
 async def register(
     uow: UnitOfWork,
-    district: District,
+    reference: Reference,
     submission: Submission,
     by: Actor,
     category: Category,
@@ -94,17 +103,16 @@ async def register(
 
     Raises Invalid (photo-unknown) and what `Case.register` raises.
     """
-    repeat_of = None
+    repeat_of, timetable = None, reference.district.timetable
     if submission.kind is Kind.PROBLEM:
-        nearby: Nearby = uow.own.nearby
-        repeat_of = await nearby.closed_lately(category.code, place, district.timetable.terms, uow.now)
+        repeat_of = await reference.nearby.closed_lately(category.code, place, timetable.terms, uow.now)
     case, events = Case.register(
         id=new_case_id(uow.now, secrets.token_bytes(ID_RANDOM_BYTES)),
         category=category,
         channel=submission.channel,
         place=place,
         routing=routing,
-        act=Act(by, uow.now, district.timetable),
+        act=Act(by, uow.now, timetable),
         kind=submission.kind,
         reporter_kind=submission.reporter_kind,
         text=submission.text,

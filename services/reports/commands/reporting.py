@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.reports.commands import handling, intake
-from services.reports.commands.intake import Submission
+from services.reports.commands.intake import Reference, Submission
 from services.reports.district import District
 from services.reports.domain import Actor, Case
 from services.reports.domain.abuse import marks_of_address
@@ -25,19 +25,19 @@ OVER = frozenset({CaseState.CLOSED, CaseState.REJECTED})
 
 
 async def submit(
-    uow: UnitOfWork, reporters: Reporters, district: District, submission: Submission, sender: Sender, by: Actor
+    uow: UnitOfWork, reporters: Reporters, reference: Reference, submission: Submission, sender: Sender, by: Actor
 ) -> tuple[Case, str]:
     """File what somebody reports; the case and its tracking code, which is kept nowhere.
 
     Raises what `intake.submit` and `Reporters.admit` raise.
     """
-    terms, code = district.reporting, _new_code()
+    terms, code = reference.district.reporting, _new_code()
     if sender.stranger:
         await reporters.admit(sender, terms, uow.now)
     moderation = await reporters.moderation(sender, terms, submission.channel, submission.photos)
     known = replace(submission, reporter=reporters.kept(sender, terms))
     tracking = _digest(reporters, code)
-    case = await intake.submit(uow, district, known, by, moderation=moderation, tracking=tracking)
+    case = await intake.submit(uow, reference, known, by, moderation=moderation, tracking=tracking)
     return case, code
 
 

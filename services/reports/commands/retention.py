@@ -55,12 +55,12 @@ async def plan(store: Store) -> None:
         await store.run(command)
 
 
-async def sweep(uow: UnitOfWork, id: str) -> None:
+async def sweep(uow: UnitOfWork, reporters: Reporters, district: District, id: str) -> None:
     """The job is due: one batch, and again at once while there is more, else the next night."""
     job = await uow.find(RETENTION, id)
     if job is None or job.deadline_at > uow.now:
         return
-    swept = await erase_batch(uow, uow.own.reporters, uow.own.district, CLOCK)
+    swept = await erase_batch(uow, reporters, district, CLOCK)
     job.deadline_at = uow.now if swept.more else next_day(uow.now) + AT_NIGHT
     uow.save(RETENTION, job)
 

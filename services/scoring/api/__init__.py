@@ -12,9 +12,6 @@ from services.scoring.api import (
     schemes,
     standings,
 )
-from services.scoring.api.context import prepare
-
-__all__ = ["ROUTERS", "prepare"]
 
 ROUTERS = (
     standings.router,

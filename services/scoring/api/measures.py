@@ -126,20 +126,22 @@ async def receive(request: Request, id: Id, caller: Unit) -> Response:
 @router.post("/measures/{id}/reply", response_model=MeasureView, openapi_extra=IDEMPOTENT)
 async def reply(request: Request, id: Id, body: Reply, caller: Unit) -> Response:
     """书面回复 · The unit answers; the matter does not end with that."""
-    return await _own(request, id, caller, lambda uow: ladder.reply(uow, id, body.text, caller.subject))
+    district = own_of(request).district
+    return await _own(request, id, caller, lambda uow: ladder.reply(uow, district, id, body.text, caller.subject))
 
 
 @router.post("/measures/{id}/hold", response_model=MeasureView, openapi_extra=IDEMPOTENT)
 async def hold(request: Request, id: Id, body: Hold, caller: Office) -> Response:
     """缓办 · Nothing happens in the matter until the day begins."""
-    until = datetime.combine(body.until, time(), CHINA).astimezone(UTC)
-    return await _done(request, lambda uow: ladder.hold(uow, id, until, body.reason, caller.subject))
+    until, district = datetime.combine(body.until, time(), CHINA).astimezone(UTC), own_of(request).district
+    return await _done(request, lambda uow: ladder.hold(uow, district, id, until, body.reason, caller.subject))
 
 
 @router.post("/measures/{id}/release", response_model=MeasureView, openapi_extra=IDEMPOTENT)
 async def release(request: Request, id: Id, caller: Office) -> Response:
     """恢复 · The matter goes on before the day."""
-    return await _done(request, lambda uow: ladder.release(uow, id))
+    district = own_of(request).district
+    return await _done(request, lambda uow: ladder.release(uow, district, id))
 
 
 @router.post("/measures/{id}/end", response_model=MeasureView, openapi_extra=IDEMPOTENT)

@@ -7,9 +7,8 @@ alone, so that numbers without a gap are given by one hand however many workers 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import cast
 
 from services.scoring.district import District
 from services.scoring.domain.facts import Fact, facts_of
@@ -44,7 +43,7 @@ from shared.contracts.reports import (
 from shared.contracts.scoring import FactKind, StandingChanged
 from shared.documents.paper import numbered
 from shared.errors import Refused
-from shared.event import Event
+from shared.event import Event, carries
 from shared.months import month_of, shifted
 from shared.serials import next_number
 from shared.store import UnitOfWork
@@ -67,36 +66,37 @@ _FACT_TYPES = frozenset(model.TYPE for model in CALLING)
 _ENDING_TYPES = frozenset(model.TYPE for model in ENDING)
 
 
-async def hear_case(uow: UnitOfWork, event: Event) -> None:
+async def hear_case(uow: UnitOfWork, district: District, event: Event[CaseEvent]) -> None:
     """Call for what a fact about a case asks for, or end the matters of those who have the case no more."""
-    told = cast(CaseEvent, event.data)
-    if type(told) in ENDING:
-        await _end_matters(uow, event, told)
+    if type(event.data) in ENDING:
+        await _end_matters(uow, event)
     for fact in _facts(event):
-        await _call_for_case(uow, fact)
+        await _call_for_case(uow, district, fact)
         if fact.kind is FactKind.OVERDUE:
-            await _call_for_repeats(uow, fact)
+            await _call_for_repeats(uow, district, fact)
 
 
-async def hear_standing(uow: UnitOfWork, event: Event) -> None:
+async def hear_standing(uow: UnitOfWork, district: District, event: Event[StandingChanged]) -> None:
     """Call for what the points lost in a month ask for, and, once it is frozen for a group, for being last in it."""
-    told, district = cast(StandingChanged, event.data), _district(uow)
+    told = event.data
     rung = district.ladder.for_points(told.points_lost)
     if rung is not None:
         basis = f"{told.period}累计扣{told.points_lost:f}分"
-        await _call(uow, _of_standing(told.period, told.unit), rung, basis, event.time)
+        await _call(uow, district, _of_standing(told.period, told.unit), rung, basis, event.time)
     if told.frozen:
         for period in _months_after(district, told.period):
-            await _call_for_last(uow, told.unit, period, event.time)
+            await _call_for_last(uow, district, told.unit, period, event.time)
 
 
-async def load_heard(uow: UnitOfWork, events: Sequence[Event]) -> None:
+async def load_heard(uow: UnitOfWork, district: District, events: Sequence[Event]) -> None:
     """What the handlers will ask for; events that concern no ladder are not even read."""
     facts = [fact for event in events if event.type in _FACT_TYPES for fact in _facts(event)]
     cases = {fact.case for fact in facts}
     cases.update(event.subject for event in events if event.type in _ENDING_TYPES)
-    standings = [cast(StandingChanged, event.data) for event in events if event.type == StandingChanged.TYPE]
-    frozen = {id for told in standings if told.frozen for id in _standings_beside(_district(uow), told)}
+    standings = [
+        event.data for event in events if event.type == StandingChanged.TYPE and carries(event, StandingChanged)
+    ]
+    frozen = {id for told in standings if told.frozen for id in _standings_beside(district, told)}
     rolls, _, _ = await asyncio.gather(
         uow.load(ROLLS, cases),
         uow.load(TALLIES, {_tally_id(fact) for fact in facts}),
@@ -107,13 +107,16 @@ async def load_heard(uow: UnitOfWork, events: Sequence[Event]) -> None:
     await uow.load(MATTERS, matters)
 
 
-async def climb(uow: UnitOfWork, id: str) -> None:
-    """The clock's command: issue what is due in a matter, and nothing when it has meanwhile been answered or ended."""
-    matter, ladder = await uow.find(MATTERS, id), _district(uow).ladder
+async def climb(uow: UnitOfWork, district: District, url_of: Callable[[Cause], str], id: str) -> None:
+    """The clock's command: issue what is due in a matter, and nothing when it has meanwhile been answered or ended.
+
+    `url_of`: where the code on the paper leads.
+    """
+    matter, ladder = await uow.find(MATTERS, id), district.ladder
     if matter is None or not matter.is_due(uow.now):
         return
     if matter.held_until is not None:
-        await _go_on(uow, matter)
+        await _go_on(uow, district, matter)
     call = matter.next_rung(ladder, uow.now)
     rung = ladder.rung(call.rung) if call else None
     if call is None or rung is None:
@@ -124,7 +127,7 @@ async def climb(uow: UnitOfWork, id: str) -> None:
         unanswered = await uow.get(MEASURES, matter.newest.measure)
         unanswered.climbed_at = uow.now
         uow.save(MEASURES, unanswered)
-    await _issue(uow, matter, rung, call)
+    await _issue(uow, district, matter, rung, call, url_of(matter.cause))
 
 
 async def receive(uow: UnitOfWork, id: str, by: str) -> Measure:
@@ -135,31 +138,31 @@ async def receive(uow: UnitOfWork, id: str, by: str) -> Measure:
     return measure
 
 
-async def reply(uow: UnitOfWork, id: str, text: str, by: str) -> Measure:
+async def reply(uow: UnitOfWork, district: District, id: str, text: str, by: str) -> Measure:
     """书面回复. Raises NotFound and what the measure raises."""
     measure = await uow.get(MEASURES, id)
     measure.answer(text, uow.now, by)
     matter = await uow.get(MATTERS, measure.matter)
-    matter.replied(id, _district(uow).ladder, uow.now)
+    matter.replied(id, district.ladder, uow.now)
     uow.save(MATTERS, matter)
     uow.save(MEASURES, measure, measure.told())
     return measure
 
 
-async def hold(uow: UnitOfWork, id: str, until: datetime, reason: str, by: str) -> Measure:
+async def hold(uow: UnitOfWork, district: District, id: str, until: datetime, reason: str, by: str) -> Measure:
     """缓办. Raises NotFound, Refused (measure-not-newest) and what the matter raises."""
     measure, matter = await _newest(uow, id)
-    matter.hold(until, uow.now, _district(uow).ladder)
+    matter.hold(until, uow.now, district.ladder)
     measure.hold(until, reason, by)
     uow.save(MATTERS, matter)
     uow.save(MEASURES, measure, measure.told())
     return measure
 
 
-async def release(uow: UnitOfWork, id: str) -> Measure:
+async def release(uow: UnitOfWork, district: District, id: str) -> Measure:
     """It goes on before the day. Raises NotFound, Refused (measure-not-newest) and what the matter raises."""
     measure, matter = await _newest(uow, id)
-    await _go_on(uow, matter)
+    await _go_on(uow, district, matter)
     return measure
 
 
@@ -172,8 +175,8 @@ async def end(uow: UnitOfWork, id: str, reason: str, by: str) -> Measure:
     return measure
 
 
-async def _call_for_case(uow: UnitOfWork, fact: Fact) -> None:
-    rung = _district(uow).ladder.for_fact(fact)
+async def _call_for_case(uow: UnitOfWork, district: District, fact: Fact) -> None:
+    rung = district.ladder.for_fact(fact)
     if rung is None:
         return
     roll = await _found(uow, fact.case)
@@ -182,7 +185,7 @@ async def _call_for_case(uow: UnitOfWork, fact: Fact) -> None:
     matter = Matter(roll.matter(fact.unit), fact.unit, cause)
     if roll.open != before:
         uow.save(ROLLS, roll)
-    await _call(uow, matter, rung, _why(fact), fact.told_at)
+    await _call(uow, district, matter, rung, _why(fact), fact.told_at)
 
 
 async def _found(uow: UnitOfWork, case: str) -> Roll:
@@ -193,8 +196,8 @@ async def _found(uow: UnitOfWork, case: str) -> Roll:
     return roll
 
 
-async def _call_for_repeats(uow: UnitOfWork, fact: Fact) -> None:
-    ladder = _district(uow).ladder
+async def _call_for_repeats(uow: UnitOfWork, district: District, fact: Fact) -> None:
+    ladder = district.ladder
     keep = ladder.most(Trigger.REPEATED)
     if not keep:
         return
@@ -209,11 +212,11 @@ async def _call_for_repeats(uow: UnitOfWork, fact: Fact) -> None:
         period = month_of(tally.cases[fact.case])
         cause = Cause(f"repeat:{fact.category}:{period}", category=fact.category, period=period)
         matter = Matter(repeat_matter(fact.category, fact.unit, period), fact.unit, cause)
-        await _call(uow, matter, rung, f"“{_district(uow).category_of(fact.category)}”类案件近期多次逾期", fact.told_at)
+        basis = f"“{district.category_of(fact.category)}”类案件近期多次逾期"
+        await _call(uow, district, matter, rung, basis, fact.told_at)
 
 
-async def _call_for_last(uow: UnitOfWork, unit: str, period: str, at: datetime) -> None:
-    district = _district(uow)
+async def _call_for_last(uow: UnitOfWork, district: District, unit: str, period: str, at: datetime) -> None:
     scores = {}
     for month in _months_before(district, period):
         found = await uow.load(STANDINGS, [standing_id(each, month) for each in district.group_of(unit)])
@@ -222,18 +225,20 @@ async def _call_for_last(uow: UnitOfWork, unit: str, period: str, at: datetime) 
     for last, months in last_running(scores, period).items():
         rung = district.ladder.for_last(months)
         if rung is not None:
-            await _call(uow, _of_standing(period, last), rung, f"至{period}连续{months}个月在本组排名末位", at)
+            basis = f"至{period}连续{months}个月在本组排名末位"
+            await _call(uow, district, _of_standing(period, last), rung, basis, at)
 
 
-async def _call(uow: UnitOfWork, fresh: Matter, rung: Rung, basis: str, at: datetime) -> None:
+async def _call(uow: UnitOfWork, district: District, fresh: Matter, rung: Rung, basis: str, at: datetime) -> None:
     """Call for a rung in the matter, which is `fresh` if there is none yet."""
     known = await uow.find(MATTERS, fresh.id)
     matter = known or fresh
-    if matter.call(rung, basis, _district(uow).ladder, at):
+    if matter.call(rung, basis, district.ladder, at):
         (uow.save if known else uow.insert)(MATTERS, matter)
 
 
-async def _end_matters(uow: UnitOfWork, event: Event, told: CaseEvent) -> None:
+async def _end_matters(uow: UnitOfWork, event: Event[CaseEvent]) -> None:
+    told = event.data
     roll = await uow.find(ROLLS, told.case.case)
     if roll is None or not roll.open:
         return
@@ -259,9 +264,9 @@ async def _end(uow: UnitOfWork, matter: Matter, at: datetime, reason: str, by: s
     return True
 
 
-async def _go_on(uow: UnitOfWork, matter: Matter) -> None:
+async def _go_on(uow: UnitOfWork, district: District, matter: Matter) -> None:
     """After a hold the unit has the whole limit of the rung it stands on again."""
-    district, newest = _district(uow), matter.newest
+    newest = matter.newest
     rung = district.ladder.rung(newest.rung) if newest else None
     due_at = district.calendar.add(uow.now, Limit.parse(rung.reply_within)) if rung else uow.now
     matter.release(due_at, district.ladder, uow.now)
@@ -272,13 +277,13 @@ async def _go_on(uow: UnitOfWork, matter: Matter) -> None:
         uow.save(MEASURES, measure, measure.told())
 
 
-async def _issue(uow: UnitOfWork, matter: Matter, rung: Rung, call: Call) -> None:
-    district, year = _district(uow), uow.now.astimezone(CHINA).year
+async def _issue(uow: UnitOfWork, district: District, matter: Matter, rung: Rung, call: Call, url: str) -> None:
+    year = uow.now.astimezone(CHINA).year
     times = Times(uow.now, district.calendar.add(uow.now, Limit.parse(rung.reply_within)))
     count = await next_number(uow, rung.code, year)
     number = numbered(year, count)
     category = district.category_of(matter.cause.category or "")
-    names, url = Names(district.office, district.name_of(matter.unit), category), uow.own.url_of(matter.cause)
+    names = Names(district.office, district.name_of(matter.unit), category)
     measure = Measure(
         id=f"{rung.code}-{year}-{count:04}",
         matter=matter.id,
@@ -341,8 +346,3 @@ def _months_after(district: District, period: str) -> list[str]:
 def _standings_beside(district: District, told: StandingChanged) -> Iterator[str]:
     months = {*_months_before(district, told.period), *_months_after(district, told.period)}
     return (standing_id(unit, month) for month in sorted(months) for unit in district.group_of(told.unit))
-
-
-def _district(uow: UnitOfWork) -> District:
-    district: District = uow.own.district
-    return district

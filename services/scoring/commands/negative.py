@@ -134,12 +134,11 @@ async def clear(uow: UnitOfWork, store: Store, id: str, reason: str, by: str) ->
     return event
 
 
-async def look_for_rows(uow: UnitOfWork, id: str) -> None:
+async def look_for_rows(uow: UnitOfWork, store: Store, id: str) -> None:
     """Take back what was not posted yet when the event was cleared."""
     event = await uow.find(NEGATIVE_EVENTS, id)
     if event is None or event.deadline_at is None or event.deadline_at > uow.now:
         return
-    store: Store = uow.own.store
     await _take_back(uow, store, event)
     uow.save(NEGATIVE_EVENTS, event)
 

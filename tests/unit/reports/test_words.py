@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from services.reports.api.context import WORDS
 from services.reports.domain import Command
 from services.reports.domain.say import TOLD
 from services.reports.domain.transitions import STATES
+from services.reports.resources import WORDS
 from shared.contracts.reports import CaseState
 from shared.messages import Messages
 

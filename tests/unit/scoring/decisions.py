@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from deploy.local.stack import DISTRICT
-from services.scoring.app import SERVICE
+from services.scoring.app import POSTING, SERVICE
 from services.scoring.commands.rules import adopt, record
 from services.scoring.district import District
 from services.scoring.domain.decisions import Person
@@ -31,7 +31,6 @@ ZHANG, LI = Person("zhang"), Person("li")
 WANG = Person("wang", "huanwei")
 """Of the unit that everything is about."""
 UNIT = "huanwei"
-[_POSTING] = [each for each in SERVICE.subscriptions if each.group == "scoring.ledger"]
 
 
 @dataclass
@@ -67,7 +66,7 @@ class World:
         """Post everything; with `again`, all of it is delivered a second time."""
         told = [row for row in await self.store.find(OUTBOX, {}) if row.topic == "scoring.charge"]
         in_order = sorted(told, key=lambda row: (row.time, row.subject, row.sequence))
-        inbox = Inbox(self.store, _POSTING)
+        inbox = Inbox(self.store, POSTING, None)
         for _ in range(1 + again):
             await inbox.apply(records(*(row.event for row in in_order)))
 

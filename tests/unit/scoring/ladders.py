@@ -9,14 +9,14 @@ from decimal import Decimal
 from typing import Any
 
 from deploy.local.stack import DISTRICT
-from services.scoring.api.context import Own
 from services.scoring.app import SERVICE
-from services.scoring.commands.ladder import climb
 from services.scoring.district import District
 from services.scoring.domain.ladder import Matter
 from services.scoring.domain.ledger import Standing
 from services.scoring.domain.measures import Measure
+from services.scoring.handlers import on_matter_due
 from services.scoring.repo import MATTERS, MEASURES, STANDINGS
+from services.scoring.resources import Resources
 from services.scoring.signing import Signer, new_key
 from shared.clock import FixedClock
 from shared.consumer import Inbox
@@ -81,13 +81,14 @@ class World:
     store: Store
     clock: FixedClock
     told: dict[str, int]
+    resources: Resources
 
     @classmethod
     def new(cls) -> World:
         clock = FixedClock(MONDAY)
         store = Store(MemoryDriver(clock), clock, SERVICE.collections)
-        store.own = Own(SAMPLE, Signer.of(new_key()), "https://chuangwen.example/", store)
-        return cls(store, clock, {})
+        resources = Resources(SAMPLE, Signer.of(new_key()), "https://chuangwen.example/", store)
+        return cls(store, clock, {}, resources)
 
     def event(self, model: EventModel, subject: str = "") -> Event:
         """The next event of its aggregate, now."""
@@ -107,12 +108,12 @@ class World:
             Record(Partition(event.topic, 0), place, 0.0, event.key.encode(), event.value, event.headers())
             for place, event in enumerate(events)
         ]
-        await Inbox(self.store, LADDER, longest_pause=0.0).apply(records)
+        await Inbox(self.store, LADDER, self.resources, longest_pause=0.0).apply(records)
 
     async def tick(self, step: timedelta = timedelta()) -> int:
         """Let time pass and the clock look once; how many matters it saw to."""
         self.clock.advance(step)
-        return await Timekeeper(self.store, Deadline(MATTERS, climb)).look()
+        return await Timekeeper(self.store, Deadline(MATTERS, on_matter_due), self.resources).look()
 
     async def measures(self) -> list[Measure]:
         """All, in the order of the ladder within a matter."""

@@ -8,17 +8,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from deploy.local.stack import DISTRICT
-from services.scoring.app import SERVICE
+from services.scoring.app import POSTING, SERVICE
 from services.scoring.commands.periods import freeze, propose, publish
 from services.scoring.commands.rules import adopt, tell_ledger
 from services.scoring.district import District
 from services.scoring.domain.seals import Seal, SealedScheme
-from services.scoring.handlers import on_charge, on_freeze, on_reversal
 from services.scoring.signing import Signer, new_key
 from services.scoring.views.archive import archive, contents
 from shared.clock import FixedClock
 from shared.contracts.event_model import EventModel
-from shared.contracts.scoring import ChargeMade, FactKind, PeriodFrozen, ReversalOrdered
+from shared.contracts.scoring import ChargeMade, FactKind, ReversalOrdered
 from shared.event import Event
 from shared.store import Store, UnitOfWork
 from shared.testing.memory_store import MemoryDriver
@@ -34,11 +33,6 @@ SCHEME = SealedScheme(
         {"code": "I-1.2", "content": "I-1", "points": Decimal(4), "text": "公益广告不少于10处"},
     ],
 )
-_HANDLERS: dict[type, Callable[[UnitOfWork, Event], Awaitable[None]]] = {
-    ChargeMade: on_charge,
-    ReversalOrdered: on_reversal,
-    PeriodFrozen: on_freeze,
-}
 
 
 class Months:
@@ -116,7 +110,7 @@ class Months:
         await self.store.run(run)
         for event in events:
             uow = self.store.unit()
-            await _HANDLERS[type(event.data)](uow, event)
+            await POSTING.handle(uow, event, None)
             await self.store.commit(uow)
 
 

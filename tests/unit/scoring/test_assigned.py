@@ -52,11 +52,11 @@ async def test_a_batch_is_read_at_once_and_laid_one_by_one(monkeypatch: pytest.M
         finding("V3", "示例-设施-02"),
     ]
     uow = store.unit()
-    await load_facts(uow, events)
+    await load_facts(uow, events, None)
     with monkeypatch.context() as sealed:
         sealed.delattr(MemoryDriver, "find")  # whatever is not there yet cannot be had
         for event in events:
-            await on_fact(uow, event)
+            await on_fact(uow, event, None)
     await store.commit(uow)
     units = {fact.visit: fact.unit for fact in await store.find(FACTS, {})}
     assert units == {"V1": "gongce", "V2": "huaxing", "V3": ""}

@@ -149,4 +149,6 @@ def test_nothing_is_told_of_nobody_or_of_what_is_in_order(told: EventModel) -> N
 def test_the_service_listens_to_every_event_that_tells_a_fact() -> None:
     """And to none of these twice: a handler per type is what the subscription has."""
     [charges] = [each for each in SERVICE.subscriptions if each.group == "scoring.charges"]
-    assert {CaseOverdue, CaseReworkOrdered, CaseReopened, CaseReturned, FindingRecorded} <= set(charges.handlers)
+    assert {CaseOverdue, CaseReworkOrdered, CaseReopened, CaseReturned, FindingRecorded} <= {
+        reaction.model for reaction in charges.reactions
+    }

@@ -11,12 +11,12 @@ from itertools import product
 import pytest
 
 from deploy.local.stack import DISTRICT
-from services.scoring.app import SERVICE
+from services.scoring.app import POSTING, SERVICE
 from services.scoring.commands.rules import adopt
 from services.scoring.district import District
 from services.scoring.domain.ledger import find_flaw
 from services.scoring.domain.rules import Rule, RuleBook, Table
-from services.scoring.handlers import on_charge, on_fact
+from services.scoring.handlers import on_fact
 from services.scoring.repo import CHARGES, CURRENT, ENTRIES, LEDGERS, STANDINGS
 from shared.clock import FixedClock
 from shared.contracts.reports import CaseOverdue, CaseSnapshot, CaseState, Channel, Level, Place, Stage
@@ -81,7 +81,7 @@ RULE = Rule("case-overdue", 3, "2026-01-01", FactKind.OVERDUE, of_stake("1.5"), 
 
 async def test_an_overdue_case_charges_its_unit_by_the_rule_in_force() -> None:
     uow = (await with_rules(RULE)).unit()
-    await on_fact(uow, overdue())
+    await on_fact(uow, overdue(), None)
     [event] = uow.events
     assert (event.topic, event.key, event.subject) == ("scoring.charge", "huanwei", "20261103-ABCDEFGHJK:huanwei")
     charge = event.data
@@ -97,7 +97,7 @@ async def test_an_overdue_case_charges_its_unit_by_the_rule_in_force() -> None:
 @pytest.mark.parametrize(("stage", "level"), [*product(Stage, Level)])
 async def test_by_the_rules_of_the_sample_what_a_unit_is_late_with_costs(stage: Stage, level: Level) -> None:
     uow = (await with_rules(*SAMPLE.rules)).unit()
-    await on_fact(uow, overdue(stage=stage, level=level))
+    await on_fact(uow, overdue(stage=stage, level=level), None)
     charged = [event.data.points for event in uow.events if isinstance(event.data, ChargeMade)]
     assert charged == [Decimal(points) for points in SAMPLE_COSTS.get((stage, level), ())]
 
@@ -107,7 +107,7 @@ async def test_an_event_from_before_there_were_stages_and_levels_is_charged_as_i
     told = json.loads(overdue().value)
     for name in ("stage", "level", "due_at", "reached_at", "elapsed_minutes"):
         del told[name]
-    await on_fact(uow, replace(overdue(), value=json.dumps(told).encode()))
+    await on_fact(uow, replace(overdue(), value=json.dumps(told).encode()), None)
     assert len(uow.events) == 1
 
 
@@ -120,7 +120,7 @@ async def test_a_rule_may_be_about_another_stage_or_level() -> None:
     charged = {}
     for stage, level in product((Stage.ACKNOWLEDGE, Stage.RECTIFY), (Level.BLUE, Level.RED)):
         uow = store.unit()
-        await on_fact(uow, overdue(stage=stage, level=level))
+        await on_fact(uow, overdue(stage=stage, level=level), None)
         charged[stage, level] = [event.data.rule for event in uow.events if isinstance(event.data, ChargeMade)]
     assert charged == {
         (Stage.ACKNOWLEDGE, Level.BLUE): ["acknowledged-late"],
@@ -133,7 +133,7 @@ async def test_a_rule_may_be_about_another_stage_or_level() -> None:
 async def test_points_are_lost_in_the_month_in_which_the_level_was_reached() -> None:
     uow = (await with_rules(RULE)).unit()
     october = NOON - timedelta(days=4)
-    await on_fact(uow, overdue(reached_at=october))
+    await on_fact(uow, overdue(reached_at=october), None)
     [event] = uow.events
     assert isinstance(event.data, ChargeMade)
     assert event.data.happened_at == october
@@ -143,7 +143,7 @@ async def test_a_case_overdue_again_is_charged_again_as_the_next_event_of_the_sa
     store = await with_rules(RULE)
     for sequence in (2, 5):
         uow = store.unit()
-        await on_fact(uow, overdue(sequence=sequence))
+        await on_fact(uow, overdue(sequence=sequence), None)
         assert [event.sequence for event in uow.events] == [1 if sequence == 2 else 2]
         await store.commit(uow)
     charges = await store.get(CHARGES, "20261103-ABCDEFGHJK:huanwei")
@@ -153,10 +153,10 @@ async def test_a_case_overdue_again_is_charged_again_as_the_next_event_of_the_sa
 
 async def test_nobody_is_charged_without_a_unit_or_a_rule() -> None:
     uow = (await with_rules(RULE)).unit()
-    await on_fact(uow, overdue(unit=None))
+    await on_fact(uow, overdue(unit=None), None)
     assert uow.events == []
     uow = (await with_rules()).unit()
-    await on_fact(uow, overdue())
+    await on_fact(uow, overdue(), None)
     assert uow.events == []
 
 
@@ -164,12 +164,12 @@ async def test_charges_become_chained_entries_and_one_standing() -> None:
     store = await with_rules(RULE)
     uow = store.unit()
     for number in range(1, 4):
-        await on_fact(uow, overdue(case=f"c{number}"))
+        await on_fact(uow, overdue(case=f"c{number}"), None)
     charges = list(uow.events)
     await store.commit(uow)
     uow = store.unit()
     for event in charges:
-        await on_charge(uow, event)
+        await POSTING.handle(uow, event, None)
     await store.commit(uow)
 
     entries = await store.find(ENTRIES, {"unit": "huanwei"}, [("number", 1)])
@@ -188,12 +188,12 @@ async def test_charges_become_chained_entries_and_one_standing() -> None:
 async def test_posting_takes_its_times_from_the_event_so_that_a_rebuild_gives_the_same_rows() -> None:
     store = await with_rules(RULE)
     uow = store.unit()
-    await on_fact(uow, overdue())
+    await on_fact(uow, overdue(), None)
     [charge] = uow.events
     hashes = []
     for delay in (0, 3600):
         clock = FixedClock(NOON + timedelta(seconds=delay))
         again = Store(MemoryDriver(clock), clock).unit()
-        await on_charge(again, charge)
+        await POSTING.handle(again, charge, None)
         hashes.append([event.data.hash for event in again.events if isinstance(event.data, EntryPosted)])
     assert hashes[0] == hashes[1]

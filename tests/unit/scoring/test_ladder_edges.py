@@ -63,7 +63,7 @@ async def test_a_rung_called_for_that_the_file_has_no_more_keeps_no_clock_busy()
     world = World.new()
     await world.hear(overdue())
     shorter = replace(SAMPLE.ladder, rungs=SAMPLE.ladder.rungs[1:])
-    world.store.own.district = replace(SAMPLE, ladder=shorter)
+    world.resources.district = replace(SAMPLE, ladder=shorter)
     await world.tick()
     assert [await world.tick() for _ in range(3)] == [0, 0, 0]
     assert await world.measures() == []
@@ -84,7 +84,7 @@ async def test_who_signed_for_a_paper_and_who_replied_is_kept_and_not_told_by_ev
     [measure] = await world.measures()
     await world.store.run(lambda uow: ladder.receive(uow, measure.id, "liaison-7"))
     world.clock.advance(timedelta(hours=1))
-    await world.store.run(lambda uow: ladder.reply(uow, measure.id, "已清运", "officer-3"))
+    await world.store.run(lambda uow: ladder.reply(uow, SAMPLE, measure.id, "已清运", "officer-3"))
     [kept] = await world.measures()
     assert (kept.received_by, kept.received_at) == ("liaison-7", MONDAY)
     assert (kept.replied_by, kept.replied_at) == ("officer-3", MONDAY + timedelta(hours=1))
@@ -110,8 +110,8 @@ async def test_only_a_measure_that_nobody_answered_is_marked_as_climbed() -> Non
 async def test_events_that_concern_no_ladder_are_not_even_read() -> None:
     world = World.new()
     unreadable = replace(world.event(CaseReplied(case=snapshot())), value=b"{")
-    await load_heard(world.store.unit(), [unreadable])
+    await load_heard(world.store.unit(), SAMPLE, [unreadable])
     await world.deliver([unreadable])
     assert await world.store.find(PARKED, {}) == []
     with pytest.raises(Undecodable):
-        await load_heard(world.store.unit(), [replace(world.event(overdue()), value=b"{")])
+        await load_heard(world.store.unit(), SAMPLE, [replace(world.event(overdue()), value=b"{")])

@@ -125,9 +125,9 @@ async def test_all_that_a_batch_needs_is_read_beforehand() -> None:
     )
     event = Event.new(told, "v", 1, NOON)
     uow = store.unit()
-    await load_facts(uow, [event])
+    await load_facts(uow, [event], None)
     asked = driver.asked
-    await on_fact(uow, event)
+    await on_fact(uow, event, None)
     assert driver.asked == asked
     [fact] = uow.changed(FACTS)
     assert (fact.scheme, fact.standard_points) == (1, Decimal(20))

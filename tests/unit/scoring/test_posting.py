@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from services.scoring.app import SERVICE
+from services.scoring.app import POSTING, SERVICE
 from services.scoring.commands.rules import adopt, record, tell_ledger
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.ledger import Entry, Ledger, Standing, find_flaw, standing_id
@@ -24,7 +24,6 @@ from shared.testing.memory_store import MemoryDriver
 from tests.engine import records
 from tests.unit.scoring.ledgers import LATER, NOVEMBER, UNIT, charge, freezing, reversal
 
-[POSTING] = [each for each in SERVICE.subscriptions if each.group == "scoring.ledger"]
 DECEMBER = datetime(2026, 12, 3, 4, 0, tzinfo=UTC)
 
 
@@ -46,7 +45,7 @@ async def posted(*told: EventModel, batch: int = 100, store: Store | None = None
 
 
 async def apply(store: Store, told: Sequence[Event], batch: int = 100) -> None:
-    inbox = Inbox(store, POSTING)
+    inbox = Inbox(store, POSTING, None)
     for start in range(0, len(told), batch):
         await inbox.apply(records(*told[start : start + batch]))
 

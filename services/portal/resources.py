@@ -19,7 +19,7 @@ from services.portal.views.cases import Figures
 from services.portal.views.live import Live
 from services.portal.views.standings import Ranking
 from shared import service
-from shared.http import RateLimit
+from shared.http import RateLimit, Shares
 from shared.service import Runtime
 
 FIGURES_HOLD = 10.0
@@ -36,14 +36,17 @@ class Resources:
         settings = cast(Settings, runtime.settings)
         self._runtime = runtime
         self.district = District.load(settings.district)
+        self.address = settings.portal_url
         self.pages = Pages(self.district, settings.portal_url.startswith("https://"))
         self.reports = reports or Reports(settings.reports_url)
         self.scoring = scoring or Scoring(settings.scoring_url)
         self.catalogue = LiveCatalogue(self.district.catalogue, self._catalogue)
         self.sessions = Sessions(runtime.store)
-        self.live = Live(self._ranking, settings.live_clients)
+        self.live = Live(self._ranking, Shares(settings.live_clients, _share(settings.live_clients)))
         self.limit = RateLimit(settings.reports_per_minute / 60, max(1, int(settings.reports_per_minute)))
-        self.free_forms = settings.forms_at_once
+        self.forms = Shares(settings.forms_at_once, _share(settings.forms_at_once))
+        self.photo_forms = Shares(settings.forms_at_once, _share(settings.forms_at_once))
+        self.leaving = RateLimit(per_second=1, burst=30)
         self._figures: tuple[float, Figures] | None = None
         runtime.store.on_commit(lambda _: self.live.stir())
 
@@ -63,6 +66,11 @@ class Resources:
 
     async def _ranking(self, period: str) -> Ranking:
         return await self.board.standings.ranking(period)
+
+
+def _share(seats: int) -> int:
+    """An eighth of the seats for one subscriber: behind one address may be a household, or a whole office."""
+    return max(1, seats // 8)
 
 
 async def prepare(runtime: Runtime[Resources]) -> Resources:

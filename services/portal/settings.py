@@ -30,9 +30,13 @@ class Settings(Shared, DistrictSettings):
     forms_at_once: int = Field(
         default=64,
         ge=1,
-        description="一个进程同时读取的上报表单数（每份至多 48 MB） · "
-        "report forms that one process reads at once (48 MB each)",
+        description="一个进程同时读取的表单数，每个地址至多占八分之一；带照片的（每份至多 48 MB）与其他的分别计算 · "
+        "forms that one process reads at once, an eighth of them from one address; those with photos (48 MB each) "
+        "and others are counted apart",
     )
     live_clients: int = Field(
-        default=500, ge=1, description="一个进程实时更新的浏览器数 · browsers that one process keeps up to date"
+        default=500,
+        ge=1,
+        description="一个进程实时更新的浏览器数，每个地址至多占八分之一 · "
+        "browsers that one process keeps up to date, an eighth of them at one address",
     )

@@ -13,6 +13,7 @@ from shared.http.edge import BODY_LIMIT
 from shared.http.idempotency import IDEMPOTENT, answer, answer_each
 from shared.http.limits import RateLimit, client_address, subscriber
 from shared.http.routing import Router
+from shared.http.shares import Shares
 
 __all__ = [
     "BODY_LIMIT",
@@ -22,6 +23,7 @@ __all__ = [
     "Probe",
     "RateLimit",
     "Router",
+    "Shares",
     "Slots",
     "UndeclaredRoute",
     "answer",

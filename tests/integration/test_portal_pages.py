@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from html import unescape
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from shared.contracts.reports import (
 )
 from shared.contracts.scoring import FactKind, ListItem, ListKind
 from shared.district import Name
+from shared.http import Shares
 from shared.service import application
 from shared.store.unit import Change, Write
 from tests.inprocess import Inside
@@ -481,7 +483,7 @@ async def served(portal: Inside) -> AsyncIterator[str]:
 
 
 async def test_the_ranking_is_streamed_resumed_and_has_an_end_to_its_seats(portal: Inside) -> None:
-    portal.runtime.resources.live = Live(portal.runtime.resources.board.standings.ranking, clients=1)
+    portal.runtime.resources.live = Live(portal.runtime.resources.board.standings.ranking, Shares(1, 1))
     await heard(portal, standing_event("huanwei", "99"))
     async with served(portal) as address, httpx.AsyncClient(base_url=address, timeout=20) as http:
         async with http.stream("GET", "/ranking/events") as stream:
@@ -490,7 +492,7 @@ async def test_the_ranking_is_streamed_resumed_and_has_an_end_to_its_seats(porta
             first = await message(lines)
             assert json.loads(first["data"])["standings"][-1]["score"] == "99"
             refused = await http.get("/ranking/events")
-            assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+            assert (refused.status_code, refused.json()["code"]) == (429, "rate-limited")
             assert int(refused.headers["retry-after"]) >= 1
             await heard(portal, standing_event("huanwei", "98", sequence=2))
             second = await message(lines)
@@ -502,6 +504,15 @@ async def test_the_ranking_is_streamed_resumed_and_has_an_end_to_its_seats(porta
 
         # Whoever comes back with an older identity is told the newest at once.
         assert (await eventually(seat))["id"] == second["id"]
+
+
+@pytest.mark.parametrize("month", ["2001-01", "2025-11", "2026-12", "2099-12"])
+async def test_only_months_that_still_move_can_be_followed(portal: Inside, month: str) -> None:
+    refused = await portal.http.get(f"/ranking/events?period={month}")
+    assert (refused.status_code, refused.json()["code"]) == (404, "ranking-not-live")
+    page = (await portal.http.get(f"/ranking?period={month}")).text
+    assert "data-live=" not in page
+    assert "<tbody>" in page
 
 
 async def message(lines: AsyncIterator[str]) -> dict[str, str]:
@@ -543,6 +554,20 @@ async def test_pages_speak_english_where_asked(portal: Inside, reports: FakeRepo
     assert '<html lang="en">' in asked.text
     words = re.sub(r"<[^>]*>", "", asked.text).replace("中文", "")
     assert re.findall(r"[一-鿿]+", words) == []
+
+
+@pytest.mark.parametrize("after", ["999999999999999-x", "99999999999999-x", "١٢٣-x", "1-\x00", "-"])
+@pytest.mark.parametrize("address", ["/cases", "/lists"])
+async def test_any_cursor_shows_a_page(portal: Inside, address: str, after: str) -> None:
+    assert (await portal.http.get(address, params={"after": after})).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["if-none-match", "x-forwarded-for", "last-event-id", "accept-language", "cookie"])
+async def test_what_is_no_text_in_a_header_harms_nothing(portal: Inside, header: str) -> None:
+    portal.app.state.limits = replace(portal.app.state.limits, trusted_proxies=(ip_network("0.0.0.0/0"),))
+    for address in ("/photos/shown/thumb", "/track", "/cases", "/api/ranking"):
+        answer = await portal.http.get(address, headers=[(header.encode(), "“é”".encode())])
+        assert answer.status_code == 200
 
 
 async def test_a_chosen_language_stays(portal: Inside) -> None:

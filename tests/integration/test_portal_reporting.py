@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from services.portal.repo import HANDED
+from shared.http import RateLimit
 from tests.inprocess import Inside
 from tests.integration.portal_world import (
     CODE,
@@ -159,6 +162,79 @@ async def test_a_form_without_a_cookie_files_nothing(portal: Inside, reports: Fa
     portal.http.cookies.clear()
     assert (await portal.http.post("/report", data=typed)).status_code == 403
     assert not reports.seen
+
+
+@pytest.mark.parametrize("address", ["/report", "/track", "/track/update", "/track/leave", "/office/what-if"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "https://elsewhere.example"},
+        {"origin": "null"},
+    ],
+)
+async def test_another_sites_form_shows_nothing_of_itself_and_leaves_cookies_alone(
+    portal: Inside, reports: FakeReports, address: str, headers: dict[str, str]
+) -> None:
+    await opened(portal)
+    answer = await portal.http.post(address, data={**REPORT, "text": "别人写的"}, headers=headers)
+    assert answer.status_code == 403
+    assert "其他网站" in answer.text
+    assert "别人写的" not in answer.text
+    assert "set-cookie" not in answer.headers
+    assert not reports.seen
+
+
+@pytest.mark.parametrize("headers", [{"sec-fetch-site": "same-origin"}, {"origin": "http://reports"}])
+async def test_a_form_of_ours_is_taken_where_the_browser_says_whose_it_is(
+    portal: Inside, reports: FakeReports, headers: dict[str, str]
+) -> None:
+    typed = {**await opened(portal), **REPORT}
+    answer = await portal.http.post("/report", data=typed, files=[NO_PHOTO], headers=headers)
+    assert answer.status_code == 303
+
+
+@pytest.mark.parametrize("address", ["/report", "/track", "/track/leave"])
+async def test_half_sent_forms_of_one_address_do_not_shut_out_the_others(portal: Inside, address: str) -> None:
+    never = asyncio.Event()
+
+    async def half() -> AsyncIterator[bytes]:
+        yield b"text="
+        await never.wait()
+
+    def somebody(last: int) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(portal.app, raise_app_exceptions=False, client=(f"203.0.113.{last}", 1))
+        return httpx.AsyncClient(transport=transport, base_url="http://reports")
+
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    async with somebody(7) as greedy, somebody(8) as other:
+        portal.runtime.resources.limit = RateLimit(1000, 1000)
+        posts = (greedy.post(address, content=half(), headers=headers) for _ in range(80))
+        sending = [asyncio.ensure_future(post) for post in posts]
+        await asyncio.sleep(0.5)
+        try:
+            assert (await other.post("/track/leave", data={})).status_code == 303
+            assert (await other.post("/report", data={})).status_code == 403
+            refused = [each.result().status_code for each in sending if each.done()]
+            assert set(refused) == {429}
+            assert len(refused) == 80 - 8
+        finally:
+            for each in sending:
+                each.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("charset", "content"), [("utf-7", b"+2AA-"), ("idna", b"xn--\xff"), ("punycode", b"\xff-")])
+async def test_text_that_nobody_could_write_down_does_no_harm(portal: Inside, charset: str, content: bytes) -> None:
+    fields = await opened(portal)
+    parts = [
+        f'--x\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n'.encode() + value + b"\r\n"
+        for name, value in [("csrf", fields["csrf"].encode()), ("text", content), ("address", content)]
+    ]
+    headers = {"content-type": f"multipart/form-data; boundary=x; charset={charset}"}
+    answer = await portal.http.post("/report", content=b"".join([*parts, b"--x--\r\n"]), headers=headers)
+    assert answer.status_code in {403, 422}
 
 
 async def test_cookies_are_for_this_portal_alone(portal: Inside) -> None:

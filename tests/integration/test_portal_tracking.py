@@ -170,6 +170,13 @@ async def test_while_reports_is_away_the_session_stays(portal: Inside, reports: 
     assert "责任单位已签收，正在安排" in (await portal.http.get("/track")).text
 
 
+async def test_who_leaves_by_a_form_that_is_not_ours_has_not_left(portal: Inside) -> None:
+    await entered(portal)
+    answer = await portal.http.post("/track/leave", data={"csrf": "x"})
+    assert "set-cookie" not in answer.headers
+    assert CASE in (await portal.http.get("/track")).text
+
+
 async def test_who_leaves_has_left(portal: Inside) -> None:
     page = await shown(portal)
     answer = await portal.http.post("/track/leave", data={"csrf": form_of(page, "update")["csrf"]})

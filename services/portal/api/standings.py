@@ -10,15 +10,18 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.portal.api.access import Anyone
 from services.portal.resources import resources_of
-from services.portal.views.live import Follower
+from services.portal.views.live import MONTHS, Follower
 from services.portal.views.standings import Ranking
-from shared.http import Router
-from shared.months import month_of
+from shared.errors import NotFound
+from shared.http import Router, client_address, subscriber
+from shared.months import month_of, months_until
 from shared.service import runtime_of
 
 router = Router(tags=["portal"])
 
-Period = Annotated[str | None, Query(pattern=r"^20\d\d-(0[1-9]|1[0-2])$", description="YYYY-MM; this month if absent")]
+Period = Annotated[
+    str | None, Query(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$", description="YYYY-MM; this month if absent")
+]
 LastEventId = Annotated[str | None, Header(max_length=64)]
 
 RECONNECT_MILLISECONDS = 3000
@@ -32,7 +35,11 @@ async def ranking(request: Request, caller: Anyone, period: Period = None) -> Ra
 
 async def _follower(request: Request, period: Period = None) -> AsyncIterator[Follower]:
     # A dependency, because a stream that has begun can refuse nobody, and this ends with the connection.
-    with resources_of(request).live.following(period or _this_month(request)) as follower:
+    current = _this_month(request)
+    month = period or current
+    if month not in months_until(current, MONTHS):
+        raise NotFound("ranking-not-live", period=month)
+    with resources_of(request).live.following(month, subscriber(client_address(request))) as follower:
         yield follower
 
 

@@ -8,10 +8,12 @@ from services.portal.forms.reading import (
     PHOTO_BYTES,
     PHOTO_ID,
     PHOTO_LIMIT,
+    WORDS_BYTES,
     Faults,
     at_fields,
     new_key,
     photos_of,
+    text_of,
 )
 from services.portal.forms.report import Report
 
@@ -23,10 +25,12 @@ __all__ = [
     "PHOTO_BYTES",
     "PHOTO_ID",
     "PHOTO_LIMIT",
+    "WORDS_BYTES",
     "Faults",
     "Feedback",
     "Report",
     "at_fields",
     "new_key",
     "photos_of",
+    "text_of",
 ]

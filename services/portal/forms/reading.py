@@ -15,6 +15,8 @@ PHOTO_BYTES = 15 * 1024 * 1024
 BODY_BYTES = 48 * 1024 * 1024
 """Three of the largest photos, and the text."""
 FIELD_BYTES = 65_536
+WORDS_BYTES = 65_536
+"""A form without photos."""
 FIELDS = 1_100
 """All boxes of 20 questions with 50 options each, and the other fields."""
 
@@ -59,7 +61,12 @@ def key_of(form: FormData) -> str:
 def text_of(form: FormData, name: str) -> str:
     """What was typed, without blanks around it."""
     value = form.get(name)
-    return value.strip() if isinstance(value, str) else ""
+    return whole(value).strip() if isinstance(value, str) else ""
+
+
+def whole(text: str) -> str:
+    """The text as it can be written down: half a character, which some encodings can name, becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def photos_of(form: FormData) -> list[UploadFile]:

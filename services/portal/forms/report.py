@@ -10,7 +10,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from services.portal.district import District
 from services.portal.district.catalogue import SEVERAL, Catalogue, Category, Question
-from services.portal.forms.reading import ANSWER, Faults, kept_of, key_of, new_key, photo_fault, text_of
+from services.portal.forms.reading import ANSWER, Faults, kept_of, key_of, new_key, photo_fault, text_of, whole
 from shared.contracts.reports import Kind
 
 _TYPED = ("category", "community", "longitude", "latitude", "address", "text", "name", "phone", "asked", "same")
@@ -158,7 +158,7 @@ def _answers(form: FormData) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
     for name, value in form.multi_items():
         if name.startswith(ANSWER) and isinstance(value, str) and value.strip():
-            found.setdefault(name.removeprefix(ANSWER), []).append(value.strip())
+            found.setdefault(whole(name.removeprefix(ANSWER)), []).append(whole(value).strip())
     return {code: tuple(dict.fromkeys(values)) for code, values in found.items()}
 
 

@@ -14,6 +14,7 @@ from services.portal.forms.reading import Faults, text_of
 
 TOKEN_LIMIT = 8192
 _AMOUNT = re.compile(r"\d{1,3}(\.\d{1,2})?")
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 _PERIOD = re.compile(r"20\d{2}-(0[1-9]|1[0-2])")
 
 
@@ -42,7 +43,7 @@ class WhatIfForm:
         found: Faults = {name: "what-if-amount" for name, typed in self.amounts.items() if not _is_amount(typed)}
         if not _PERIOD.fullmatch(self.period):
             found["period"] = "what-if-period"
-        if not self.token:
+        if not _TOKEN.fullmatch(self.token):
             found["bearer"] = "what-if-token"
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import Request, Response
@@ -19,6 +20,8 @@ from shared.service import runtime_of
 
 router = Router(tags=["pages"])
 
+_TAGS = re.compile(r"[\x20-\x7e]{1,1000}")
+"""What may stand in `If-None-Match`; whatever else does is no tag of ours."""
 _PHOTO_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
@@ -77,8 +80,10 @@ async def photo(request: Request, id: str, size: str, caller: Anyone) -> Respons
     """照片 · The public copy of a photo, as long as the reports service shows it."""
     if not PHOTO_ID.fullmatch(id) or size not in {"thumb", "large"}:
         raise NotFound("photo-not-shown", id=id[:40])
-    known = request.headers.get("if-none-match")
-    answer = await resources_of(request).reports.photo(id, size, known, forwarded(request))
+    known = request.headers.get("if-none-match", "")
+    answer = await resources_of(request).reports.photo(
+        id, size, known if _TAGS.fullmatch(known) else None, forwarded(request)
+    )
     if answer.status_code == 404:
         raise NotFound("photo-not-shown", id=id)
     headers = {name: answer.headers[name] for name in ("cache-control", "etag") if name in answer.headers}

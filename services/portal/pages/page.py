@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import wraps
 from typing import ParamSpec, cast
+from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 from starlette.datastructures import FormData
@@ -20,8 +21,8 @@ from services.portal.forms.reading import BODY_BYTES, FIELD_BYTES, FIELDS
 from services.portal.rendering import language_of
 from services.portal.resources import resources_of
 from shared import telemetry
-from shared.errors import DomainError, Invalid, TooLarge, TooMany, Unavailable
-from shared.http import client_address
+from shared.errors import DomainError, Forbidden, Invalid, TooLarge, TooMany, Unavailable
+from shared.http import client_address, subscriber
 from shared.messages import Messages
 
 P = ParamSpec("P")
@@ -30,19 +31,26 @@ CASE_ID = re.compile(r"[0-9]{8}-[0-9A-Z]{10}(-[0-9]{1,3})?")
 CSRF = "csrf"
 CSRF_SECONDS = 24 * 3600
 RETRY_AFTER = {"retry-after": "5"}
-PATIENCE = 120.0
+PATIENCE = 15.0
+"""Seconds a form of a few words may take to arrive."""
+PHOTO_PATIENCE = 120.0
 """Seconds a telephone may take to send its photos."""
 FILES = 10
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 def page(handler: Callable[P, Awaitable[Response]]) -> Callable[P, Awaitable[Response]]:
-    """What goes wrong on a page is said on a page, not as problem details."""
+    """What goes wrong on a page is said on a page, not as problem details; what another site's page sends is refused.
+
+    The refusal shows nothing of what was sent and leaves the reader's cookies alone.
+    """
 
     @wraps(handler)
     async def answered(*args: P.args, **parameters: P.kwargs) -> Response:
         request = cast(Request, parameters["request"])
         try:
+            if request.method == "POST" and _is_foreign(request):
+                raise Forbidden("form-foreign")
             return await handler(*args, **parameters)
         except DomainError as error:
             answer = await _problem(request, error.code, error.status, error.params)
@@ -84,23 +92,20 @@ async def page_with_form(request: Request, template: str, status: int, **content
 
 
 @asynccontextmanager
-async def form_of(request: Request) -> AsyncIterator[FormData]:
-    """The form in the request. Raises Unavailable when too many are being read.
+async def form_of(request: Request, *, photos: bool = False) -> AsyncIterator[FormData]:
+    """The form in the request; one that may bring `photos` has more time, and a pool of its own.
 
-    Raises TooLarge (`report-too-large`) and Invalid (`report-unreadable`), too.
+    Raises TooMany (`rate-limited`) when its sender has too many on the way, Unavailable when all have or it comes too
+    slowly, TooLarge (`report-too-large`) and Invalid (`report-unreadable`).
     """
     resources = resources_of(request)
-    if not resources.free_forms:
-        raise Unavailable("too many forms are being read")
-    resources.free_forms -= 1
-    try:
-        form = await _read(request)
+    seats, patience = (resources.photo_forms, PHOTO_PATIENCE) if photos else (resources.forms, PATIENCE)
+    with seats.take(sender(request)):
+        form = await _read(request, patience)
         try:
             yield form
         finally:
             await form.close()
-    finally:
-        resources.free_forms += 1
 
 
 def from_our_page(request: Request, sent: FormData) -> bool:
@@ -119,14 +124,21 @@ def try_later(answer: Response, error: Rejected) -> Response:
 
 def forwarded(request: Request) -> dict[str, str]:
     """Headers for the services behind us: the reader's address and language, and the trace."""
-    headers = {"x-forwarded-for": client_address(request), "accept-language": language_of(request)}
+    address = client_address(request)
+    # What a proxy passed on from outside may be anything; what is no address would not even go into a header.
+    headers = {"x-forwarded-for": address if address.isascii() else "", "accept-language": language_of(request)}
     trace = telemetry.current_traceparent()
     return {**headers, "traceparent": trace} if trace else headers
 
 
-async def _read(request: Request) -> FormData:
+def sender(request: Request) -> str:
+    """Who sends this, as far as limits go: one address, or one IPv6 network."""
+    return subscriber(client_address(request))
+
+
+async def _read(request: Request, patience: float) -> FormData:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             return await request.form(max_files=FILES, max_fields=FIELDS, max_part_size=FIELD_BYTES)
     except TimeoutError as error:
         raise Unavailable("the form came too slowly") from error
@@ -134,6 +146,18 @@ async def _read(request: Request) -> FormData:
         if error.status_code == 413:
             raise TooLarge("report-too-large", limit=BODY_BYTES // 1_000_000) from error
         raise Invalid("report-unreadable") from error
+    except UnicodeError as error:  # the form names a charset that it is not in
+        raise Invalid("report-unreadable") from error
+
+
+def _is_foreign(request: Request) -> bool:
+    """Whether the browser says that the page of another site sent this; older ones say nothing."""
+    if (site := request.headers.get("sec-fetch-site")) is not None:
+        return site not in {"same-origin", "none"}
+    if (origin := request.headers.get("origin")) is None:
+        return False
+    ours = {request.headers.get("host", ""), urlsplit(resources_of(request).address).netloc}
+    return urlsplit(origin).netloc not in ours
 
 
 def _token(request: Request) -> str:

@@ -26,6 +26,7 @@ from services.portal.pages.page import (
     from_our_page,
     page,
     page_with_form,
+    sender,
     try_later,
     words,
 )
@@ -33,7 +34,7 @@ from services.portal.rendering import language_of
 from services.portal.resources import Resources, resources_of
 from shared.contracts.reports import Kind
 from shared.errors import Unavailable
-from shared.http import BODY_LIMIT, Router, client_address, subscriber
+from shared.http import BODY_LIMIT, Router
 from shared.service import runtime_of
 from shared.telemetry import logger
 
@@ -63,8 +64,8 @@ async def form(request: Request, caller: Anyone) -> Response:
 async def file(request: Request, caller: Anyone) -> Response:
     """提交上报 · The form as filled in: photos and case go to the reports service, the browser to the last page."""
     resources = resources_of(request)
-    resources.limit.take(subscriber(client_address(request)))
-    async with form_of(request) as sent:
+    resources.limit.take(sender(request))
+    async with form_of(request, photos=True) as sent:
         report = Report.read(sent)
         if not from_our_page(request, sent):
             return await _form(request, report, {"": words(request, "fault-expired")}, 403)

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse
 from services.portal.api.access import Anyone
 from services.portal.pages.page import page, render
 from services.portal.resources import resources_of
+from services.portal.views.live import MONTHS
 from shared.errors import NotFound
 from shared.http import Router
 from shared.months import month_of, months_until
@@ -17,8 +18,7 @@ from shared.service import runtime_of
 
 router = Router(tags=["pages"])
 
-PERIOD = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
-MONTHS = 12
+PERIOD = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 
 
 @router.get("/ranking", response_class=HTMLResponse)
@@ -35,6 +35,7 @@ async def ranking(request: Request, caller: Anyone) -> Response:
         ranking=await resources.board.standings.ranking(period),
         period=period,
         periods=_offered(period, current),
+        live=period in months_until(current, MONTHS),
         group=group if group in resources.district.unit_groups else "",
         now=now,
     )

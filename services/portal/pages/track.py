@@ -16,7 +16,17 @@ from services.portal.clients.peer import Rejected
 from services.portal.clients.reports import Tracked
 from services.portal.commands.photos import PhotosRefused, hand_in
 from services.portal.domain.cases import step_of
-from services.portal.forms import ACTIONS, BODY_BYTES, PHOTO_BYTES, PHOTO_LIMIT, Feedback, at_fields, photos_of
+from services.portal.forms import (
+    ACTIONS,
+    BODY_BYTES,
+    PHOTO_BYTES,
+    PHOTO_LIMIT,
+    WORDS_BYTES,
+    Feedback,
+    at_fields,
+    photos_of,
+    text_of,
+)
 from services.portal.pages.page import (
     RETRY_AFTER,
     form_of,
@@ -24,6 +34,7 @@ from services.portal.pages.page import (
     from_our_page,
     page,
     page_with_form,
+    sender,
     try_later,
     words,
 )
@@ -31,7 +42,7 @@ from services.portal.repo import SESSION_SECONDS
 from services.portal.resources import Resources, resources_of
 from shared.contracts.reports import Kind
 from shared.errors import NotFound, Unavailable
-from shared.http import BODY_LIMIT, Router, client_address, subscriber
+from shared.http import BODY_LIMIT, Router
 from shared.service import runtime_of
 
 router = Router(tags=["pages"])
@@ -57,14 +68,14 @@ async def show(request: Request, caller: Anyone) -> Response:
     return await _view(request, tracked, None, {}, 200)
 
 
-@router.post(TRACK, status_code=303, response_class=RedirectResponse)
+@router.post(TRACK, status_code=303, response_class=RedirectResponse, openapi_extra={BODY_LIMIT: WORDS_BYTES})
 @page
 async def enter(request: Request, caller: Anyone) -> Response:
     """输入查询码 · A code opens a session of an hour."""
     resources = resources_of(request)
-    resources.limit.take(subscriber(client_address(request)))
+    resources.limit.take(sender(request))
     async with form_of(request) as sent:
-        code = str(sent.get("code", "")).strip()[:CODE_LENGTH]
+        code = text_of(sent, "code")[:CODE_LENGTH]
         if not from_our_page(request, sent):
             return await _ask(request, words(request, "track-expired"), 403)
     try:
@@ -77,16 +88,19 @@ async def enter(request: Request, caller: Anyone) -> Response:
     return answer
 
 
-@router.post(f"{TRACK}/leave", status_code=303, response_class=RedirectResponse)
+@router.post(
+    f"{TRACK}/leave", status_code=303, response_class=RedirectResponse, openapi_extra={BODY_LIMIT: WORDS_BYTES}
+)
 @page
 async def leave(request: Request, caller: Anyone) -> Response:
     """结束查看 · The session ends here and now."""
     resources = resources_of(request)
+    resources.leaving.take(sender(request))
+    answer = RedirectResponse(TRACK, 303)
     async with form_of(request) as sent:
         if from_our_page(request, sent):
             await resources.sessions.end(request.cookies.get(SESSION, ""))
-    answer = RedirectResponse(TRACK, 303)
-    answer.delete_cookie(SESSION, path=TRACK)
+            answer.delete_cookie(SESSION, path=TRACK)
     return answer
 
 
@@ -99,11 +113,11 @@ async def give_feedback(request: Request, action: str, caller: Anyone) -> Respon
     resources = resources_of(request)
     if action not in ACTIONS:
         raise NotFound("page-unknown")
-    resources.limit.take(subscriber(client_address(request)))
+    resources.limit.take(sender(request))
     code = await resources.sessions.code_of(request.cookies.get(SESSION, ""))
     if code is None:
         return await _ask(request, words(request, "track-over"), 403)
-    async with form_of(request) as sent:
+    async with form_of(request, photos=True) as sent:
         feedback = Feedback.read(action, sent)
         try:
             return await _given(request, resources, code, feedback, sent)

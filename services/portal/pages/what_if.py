@@ -13,11 +13,12 @@ from starlette.responses import HTMLResponse
 from services.portal.api.access import Anyone
 from services.portal.clients.peer import Rejected
 from services.portal.clients.scoring import RuleBook, WhatIf
+from services.portal.forms import WORDS_BYTES
 from services.portal.forms.what_if import WhatIfForm, amount_field
-from services.portal.pages.page import form_of, forwarded, from_our_page, page, page_with_form, try_later, words
+from services.portal.pages.page import form_of, forwarded, from_our_page, page, page_with_form, sender, try_later, words
 from services.portal.resources import resources_of
 from shared.clock import CHINA
-from shared.http import Router, client_address, subscriber
+from shared.http import BODY_LIMIT, Router
 from shared.months import month_of, previous_month
 from shared.service import runtime_of
 
@@ -35,12 +36,12 @@ async def show(request: Request, caller: Anyone) -> Response:
     return await _shown(request, await _book(request), WhatIfForm(last_month, ""), {}, None, 200)
 
 
-@router.post(WHAT_IF, response_class=HTMLResponse)
+@router.post(WHAT_IF, response_class=HTMLResponse, openapi_extra={BODY_LIMIT: WORDS_BYTES})
 @page
 async def attempt(request: Request, caller: Anyone) -> Response:
     """试算 · Who would move where."""
     resources = resources_of(request)
-    resources.limit.take(subscriber(client_address(request)))
+    resources.limit.take(sender(request))
     book = await _book(request)
     async with form_of(request) as sent:
         form = WhatIfForm.read(sent, book.rules)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from shared.store.collection import Filter
 
-_CURSOR = re.compile(r"(\d{1,15})-(.{1,100})")
+_CURSOR = re.compile(r"([0-9]{1,14})-(.{1,100})")
+"""Milliseconds since 1970, up to the year 5138, and an identity."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 

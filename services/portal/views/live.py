@@ -1,5 +1,7 @@
 """The ranking as it moves: one look at the database per period and change, however many browsers follow it.
 
+Who lets somebody follow sees to it that the period is one of few.
+
 Each message is the whole ranking, and its identity is a digest of the content. So a browser that comes back with
 the last identity it saw misses nothing and gets nothing twice, whichever process it reaches.
 """
@@ -14,10 +16,11 @@ from typing import NamedTuple
 
 from services.portal.views.standings import Ranking
 from shared.errors import Unavailable
+from shared.http import Shares
 from shared.telemetry import logger
 
-MOST_PERIODS = 12
-"""Periods that one process looks at; more readers' curiosity than that is somebody's script."""
+MONTHS = 12
+"""This month and those before it whose ranking can be followed."""
 SHORTEST = 0.25
 """Seconds between two looks, however fast scores move."""
 
@@ -36,11 +39,10 @@ class Message(NamedTuple):
 class Live:
     """Who follows which period. Looks again when this process has committed something, and every `every` seconds."""
 
-    def __init__(self, read: Read, clients: int, every: float = 1.0) -> None:
+    def __init__(self, read: Read, seats: Shares, every: float = 1.0) -> None:
         self._read = read
-        self._clients = clients
+        self._seats = seats
         self._every = every
-        self._followers = 0
         self._watches: dict[str, _Watch] = {}
 
     def stir(self) -> None:
@@ -49,23 +51,20 @@ class Live:
             watch.stirred.set()
 
     @contextlib.contextmanager
-    def following(self, period: str) -> Iterator[Follower]:
-        """A seat among the followers of a period. Raises Unavailable when there is none left."""
-        watch = self._watches.get(period)
-        if self._followers >= self._clients or (watch is None and len(self._watches) >= MOST_PERIODS):
-            raise Unavailable("too many browsers follow the ranking")
-        if watch is None:
-            watch = self._watches[period] = _Watch(self._read, period, self._every)
-        watch.followers += 1
-        self._followers += 1
-        try:
-            yield Follower(watch)
-        finally:
-            self._followers -= 1
-            watch.followers -= 1
-            if not watch.followers:
-                del self._watches[period]
-                watch.end()
+    def following(self, period: str, subscriber: str) -> Iterator[Follower]:
+        """A seat among the followers of a period. Raises what `Shares.take` raises."""
+        with self._seats.take(subscriber):
+            watch = self._watches.get(period)
+            if watch is None:
+                watch = self._watches[period] = _Watch(self._read, period, self._every)
+            watch.followers += 1
+            try:
+                yield Follower(watch)
+            finally:
+                watch.followers -= 1
+                if not watch.followers:
+                    del self._watches[period]
+                    watch.end()
 
 
 class Follower:

@@ -10,7 +10,7 @@ from deploy.local import issuer
 from deploy.local.issuer import Issuer
 from deploy.local.personal import personal_key, seal_key
 from deploy.local.servers import Server, answers, free_port
-from deploy.local.stack import DISTRICT
+from deploy.local.stack import DISTRICT, used_by
 
 
 class Platform:
@@ -53,7 +53,12 @@ class Platform:
             address=f"http://127.0.0.1:{port}",
             folder=self.folder / name,
             is_ready=lambda: answers(f"http://127.0.0.1:{port}/readyz"),
-            environment={**self._environment(), "HTTP_PORT": str(port), **(settings or {})},
+            environment={
+                **used_by(service, self._environment()),
+                **self.settings,
+                "HTTP_PORT": str(port),
+                **(settings or {}),
+            },
         )
         self.processes.append(process)
         return process
@@ -94,5 +99,4 @@ class Platform:
             "DISTRICT": str(DISTRICT),
             "LOG_LEVEL": "warning",
             **{f"{service.upper()}_URL": self.url(service) for service in ("reports", "scoring", "portal")},
-            **self.settings,
         }

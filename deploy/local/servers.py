@@ -103,7 +103,7 @@ class Server:
         self.folder = folder
         self.log = log or folder / f"{name}.log"
         self._command = command
-        self._environment = dict(environment or {})
+        self.environment = dict(environment or {})
         self._version = version
         self._is_ready = is_ready
         self._tied = tied
@@ -197,7 +197,7 @@ class Server:
             return psutil.Popen(
                 command,
                 cwd=tools.ROOT,
-                env={**os.environ, **self._environment},
+                env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -235,7 +235,7 @@ class Server:
         return record if isinstance(record, dict) else {}
 
     def _fingerprint(self, command: Sequence[str]) -> str:
-        settings = json.dumps([list(command), self._environment, self._version], sort_keys=True)
+        settings = json.dumps([list(command), self.environment, self._version], sort_keys=True)
         return hashlib.sha256(settings.encode()).hexdigest()
 
     def _end_of_log(self, lines: int = 20) -> str:

@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 
 from deploy.local import issuer, servers, tools
@@ -21,6 +22,7 @@ from deploy.local.personal import personal_key, seal_key
 from deploy.local.servers import Server, StartFailed
 from shared.contracts import TOPICS
 from shared.kafka import Connection, KafkaBroker
+from shared.settings import Environment
 
 PORTS = {
     "mongodb": 27117,
@@ -151,7 +153,7 @@ class Stack:
         )
 
     def _environment(self, name: str) -> dict[str, str]:
-        return {
+        environment = {
             "MONGODB_URI": self._mongodb_uri or self._own_mongodb().address,
             "KAFKA_BOOTSTRAP_SERVERS": self._kafka_address(),
             "KAFKA_PARTITIONS": str(KAFKA_PARTITIONS),
@@ -167,6 +169,7 @@ class Stack:
             "DISTRICT": str(DISTRICT),
             **{f"{other.upper()}_URL": address for other, address in self.urls().items()},
         }
+        return used_by(name, environment)
 
     async def _create_topics(self) -> None:
         """All topics before all services: a group that joins before its topic exists would wait for 30 s."""
@@ -186,6 +189,12 @@ class Stack:
                 taken.append(f"Port {port} ({name}) is taken by another program: {_variable(name)}=<port> make up")
         if taken:
             raise Refused("\n".join([*taken, "or write such lines into .local/ports to keep them."]))
+
+
+def used_by(service: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """What of the environment the service's settings ask for: no process holds the keys of another."""
+    settings: type[Environment] = import_module(f"services.{service}.settings").Settings
+    return {name: value for name, value in environment.items() if name.lower() in settings.model_fields}
 
 
 def first_request(urls: Mapping[str, str]) -> str:

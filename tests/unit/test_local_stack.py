@@ -20,7 +20,7 @@ from shared.roles import Role
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "LOCAL", tmp_path)
-    for name in ("RUN", "DATA", "LOGS", "ISSUER", "PERSONAL_KEY"):
+    for name in ("RUN", "DATA", "LOGS", "ISSUER", "PERSONAL_KEY", "SEAL_KEY"):
         monkeypatch.setattr(stack, name, tmp_path / name.lower())
 
 
@@ -66,6 +66,14 @@ def test_servers_named_by_the_environment_are_used_and_not_run(monkeypatch: pyte
 def test_a_token_for_what_is_no_role_is_not_made(tmp_path: Path, roles: list[str], unit: str | None, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         Issuer(tmp_path).token("somebody", roles, unit)
+
+
+def test_every_process_has_the_keys_that_it_uses_and_no_others() -> None:
+    keys = {
+        server.name: {name for name in server.environment if name in {"PERSONAL_KEYS", "SEAL_KEY"}}
+        for server in Stack().services()
+    }
+    assert keys == {"reports": {"PERSONAL_KEYS"}, "scoring": {"SEAL_KEY"}, "portal": set()}
 
 
 async def test_services_accept_the_local_issuers_tokens(tmp_path: Path) -> None:

@@ -11,24 +11,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.abc import AbstractTokenProvider
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
+    KafkaConnectionError,
     KafkaError,
     TopicAlreadyExistsError,
     for_code,
 )
 
 from shared import telemetry
+from shared.certificates import ClientContext
 from shared.contracts import Topic
 from shared.errors import Unavailable
 from shared.event import Event
+from shared.settings import Misconfigured, Settings
+from shared.tokens import ClientCredentials
 
 log = logging.getLogger(__name__)
 
@@ -116,34 +120,81 @@ class Connection(NamedTuple):
 
     bootstrap_servers: str
     namespace: str = ""
-    security_protocol: str = "PLAINTEXT"
-    sasl_mechanism: str = "SCRAM-SHA-512"
-    sasl_username: str | None = None
-    sasl_password: str | None = None
-    ca_file: str | None = None
     session_timeout: float = 30.0
     heartbeat_interval: float = 1.0
+    sasl_mechanism: str | None = None
+    username: str = ""
+    password: str = ""
+    tokens: ClientCredentials | None = None
+    """Of OAUTHBEARER, which needs neither name nor password then."""
+    tls: ClientContext | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Connection:
+        """As the settings say. Raises Misconfigured when a certificate is none."""
+        protocol, files = settings.kafka_security_protocol, (settings.kafka_ca_file, settings.kafka_certificate_file)
+        username, password = settings.kafka_username or "", settings.kafka_password or ""
+        url, mechanism = settings.kafka_token_url, settings.kafka_sasl_mechanism if "SASL" in protocol else None
+        if mechanism and not (username and password):
+            raise Misconfigured(f"set KAFKA_USERNAME and KAFKA_PASSWORD: KAFKA_SECURITY_PROTOCOL is {protocol}")
+        if mechanism == "OAUTHBEARER" and not url:
+            raise Misconfigured("set KAFKA_TOKEN_URL: KAFKA_SASL_MECHANISM is OAUTHBEARER")
+        try:
+            tls = ClientContext(*files, settings.kafka_key_file) if "SSL" in protocol else None
+        except OSError as error:
+            raise Misconfigured(f"KAFKA_CA_FILE, KAFKA_CERTIFICATE_FILE, KAFKA_KEY_FILE: {error}") from error
+        return cls(
+            settings.kafka_bootstrap_servers,
+            settings.namespace,
+            settings.kafka_session_timeout,
+            sasl_mechanism=mechanism,
+            username=username,
+            password=password,
+            tokens=ClientCredentials(url, username, password) if url and mechanism == "OAUTHBEARER" else None,
+            tls=tls,
+        )
 
     def options(self) -> dict[str, Any]:
-        told: dict[str, Any] = {
+        """What every client of aiokafka is given."""
+        options: dict[str, Any] = {
             "bootstrap_servers": self.bootstrap_servers,
-            "security_protocol": self.security_protocol,
+            "security_protocol": f"{'SASL_' if self.sasl_mechanism else ''}{'SSL' if self.tls else 'PLAINTEXT'}",
         }
-        if "SSL" in self.security_protocol:
-            told["ssl_context"] = ssl.create_default_context(cafile=self.ca_file)
-        if "SASL" in self.security_protocol:
-            told["sasl_mechanism"] = self.sasl_mechanism
-            told["sasl_plain_username"] = self.sasl_username
-            told["sasl_plain_password"] = self.sasl_password
-        return told
+        if self.tls is not None:
+            options["ssl_context"] = self.tls
+        if self.sasl_mechanism is not None:
+            options["sasl_mechanism"] = self.sasl_mechanism
+            options |= {"sasl_plain_username": self.username, "sasl_plain_password": self.password}
+        if self.tokens is not None:
+            options["sasl_oauth_token_provider"] = _Tokens(self.tokens)
+        return options
+
+
+class _Tokens(AbstractTokenProvider):  # type: ignore[misc]  # untyped base
+    """aiokafka's way to ask for a token."""
+
+    def __init__(self, source: ClientCredentials) -> None:
+        self._source = source
+
+    async def token(self) -> str:
+        try:
+            return await self._source.token()
+        except (OSError, ValueError) as error:
+            raise KafkaConnectionError(f"no token: {error!r}") from error
 
 
 class KafkaBroker:
     """Apache Kafka 3.5 or newer."""
 
-    def __init__(self, connection: Connection, partitions: int | None = None, replicas: int = 1) -> None:
-        """`partitions` overrides the contracts' number where topics are created (small machines)."""
+    def __init__(
+        self, connection: Connection, partitions: int | None = None, replicas: int = 1, *, creates: bool = True
+    ) -> None:
+        """`partitions` overrides the contracts' number where topics are created (small machines).
+
+        Without `creates`, missing topics are waited for: somebody else keeps them.
+        """
         self._connection = connection
+        self._creates = creates
         self._partitions = partitions
         self._replicas = replicas
 
@@ -155,18 +206,13 @@ class KafkaBroker:
 
     async def ensure_topics(self, topics: Iterable[Topic]) -> None:
         admin = AIOKafkaAdminClient(**self._connection.options())
-        wanted = [
-            NewTopic(
-                self._connection.namespace + topic.name,
-                self._partitions or topic.partitions,
-                self._replicas,
-                topic_configs={"retention.ms": "-1", "min.insync.replicas": str(min(2, self._replicas))},
-            )
-            for topic in topics
-        ]
         try:
             await admin.start()
-            answer = await admin.create_topics(wanted)
+            there = set(await admin.list_topics())  # those that we may see: who creates none needs no right to
+            missing = [topic for topic in topics if self._connection.namespace + topic.name not in there]
+            if missing and not self._creates:
+                raise Unavailable(f"topics are missing in Kafka: {', '.join(topic.name for topic in missing)}")
+            answer = await admin.create_topics(list(map(self._new, missing)))
             for _, code, *_ in answer.topic_errors:
                 if code and for_code(code) is not TopicAlreadyExistsError:
                     raise for_code(code)
@@ -174,6 +220,14 @@ class KafkaBroker:
             raise Unavailable(f"Kafka: {error}") from error
         finally:
             await admin.close()
+
+    def _new(self, topic: Topic) -> NewTopic:
+        return NewTopic(
+            self._connection.namespace + topic.name,
+            self._partitions or topic.partitions,
+            self._replicas,
+            topic_configs={"retention.ms": "-1", "min.insync.replicas": str(min(2, self._replicas))},
+        )
 
 
 class KafkaPublisher:

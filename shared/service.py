@@ -136,15 +136,20 @@ def resources_of(request: Request, kind: type[R]) -> R:
 def connect(service: Service[R], settings: Settings) -> Runtime[R]:
     """The parts of a service, connected but not started."""
     clock = settings.clock()
-    driver = MongoDriver(settings.mongodb_uri, f"{settings.namespace}{service.name}", settings.store_driver)
-    collections = [*service.collections, MARKS, PARKED, LIVE]
-    connection = Connection(
-        settings.kafka_bootstrap_servers,
-        settings.namespace,
-        session_timeout=settings.kafka_session_timeout,
+    return Runtime(service, settings, clock, _store(service, settings, clock), _broker(settings))
+
+
+def _store(service: Service[R], settings: Settings, clock: Clock) -> Store:
+    return Store(MongoDriver.of(settings, service.name), clock, [*service.collections, MARKS, PARKED, LIVE])
+
+
+def _broker(settings: Settings) -> KafkaBroker:
+    return KafkaBroker(
+        Connection.of(settings),
+        settings.kafka_partitions,
+        settings.kafka_replicas,
+        creates=settings.kafka_create_topics,
     )
-    broker = KafkaBroker(connection, settings.kafka_partitions, settings.kafka_replicas)
-    return Runtime(service, settings, clock, Store(driver, clock, collections), broker)
 
 
 def application(
@@ -326,24 +331,27 @@ async def _within(seconds: float, tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 
 def main(service: Service[R]) -> None:
-    """The command line of a service: `api | worker | all | rebuild MODEL`."""
+    """The command line of a service: `api | worker | all | migrate | rebuild MODEL`."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{service.name}")
     roles = parser.add_subparsers(dest="role", required=True)
     for role in ("api", "worker", "all"):
         roles.add_parser(role)
+    roles.add_parser("migrate", help="make missing indexes, and topics if KAFKA_CREATE_TOPICS, and end")
     if service.read_models:
         models = roles.add_parser("rebuild", help="build a read model anew beside the live one and swap it in")
         models.add_argument("model", choices=[model.name for model in service.read_models])
     options = parser.parse_args()
     try:
         settings = service.settings.read()
+        telemetry.configure_logging(service.name, options.role, settings.log_level)
+        if options.role == "migrate":
+            uvloop.run(_migrate(service, settings))
+        elif options.role == "rebuild":
+            uvloop.run(_rebuild(service, settings, options.model))
+        else:
+            sys.exit(uvloop.run(_run(service, settings, options.role)))
     except Misconfigured as error:
         sys.exit(str(error))
-    telemetry.configure_logging(service.name, options.role, settings.log_level)
-    if options.role == "rebuild":
-        uvloop.run(_rebuild(service, settings, options.model))
-    else:
-        sys.exit(uvloop.run(_run(service, settings, options.role)))
 
 
 async def _run(service: Service[R], settings: Settings, role: Role) -> int:
@@ -359,3 +367,24 @@ async def _rebuild(service: Service[R], settings: Settings, name: str) -> None:
         log.info("read model %s is rebuilt; generation %d is live", name, generation.number)
     finally:
         await runtime.store.close()
+
+
+async def _migrate(service: Service[R], settings: Settings) -> None:
+    """Make what a release needs before its processes start, waiting for the servers; nothing of it is ever changed."""
+    store = _store(service, settings, settings.clock())
+    broker = _broker(settings) if settings.kafka_create_topics else None
+    try:
+        while True:
+            try:
+                await store.ensure_indexes()
+                if broker is not None:
+                    await broker.ensure_topics(service.topics())
+            except Unavailable as error:
+                log.warning("waiting for the servers: %s", error)
+                await asyncio.sleep(2)
+            else:
+                log.info("indexes%s are there", " and topics" if broker else "")
+                return
+    finally:
+        with contextlib.suppress(Unavailable):
+            await store.close()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, FilePath, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.clock import Clock, FileClock, SystemClock
@@ -25,11 +26,21 @@ class Environment(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
+    secrets_dir: Path | None = Field(
+        default=None,
+        description="密钥目录：每个文件名为小写的设置名，内容为其值；环境变量优先 · "
+        "a folder of mounted secrets: a file is named as its setting, in lower case, and holds the value; "
+        "environment variables win",
+    )
+
     @classmethod
     def read(cls) -> Self:
-        """The settings of the environment. Raises Misconfigured, which names every variable at fault."""
+        """The settings of the environment and of `SECRETS_DIR`. Raises Misconfigured, naming every one at fault."""
+        folder = os.environ.get("SECRETS_DIR") or None
+        if folder is not None and not Path(folder).is_dir():
+            raise Misconfigured(f"set SECRETS_DIR to a folder: {folder} is none")
         try:
-            return cls()
+            return cls(_secrets_dir=folder)
         except ValidationError as error:
             remedies = (_remedy(cls, str(fault["loc"][0]), fault["msg"]) for fault in error.errors())
             raise Misconfigured("\n".join(remedies)) from None
@@ -48,6 +59,23 @@ class StoreSettings(Environment):
         repr=False,
         description="MongoDB 副本集或分片集群（6 以上）的地址，如 mongodb://主机:27017/?replicaSet=rs0 · "
         "a replica set or sharded cluster, MongoDB 6 or newer, like mongodb://host:27017/?replicaSet=rs0",
+    )
+    mongodb_username: str | None = Field(
+        default=None,
+        description="MongoDB 用户，每个服务一个 · the service's own MongoDB user, unless the address names one",
+    )
+    mongodb_password: str | None = Field(default=None, repr=False, description="其密码 · the user's password")
+    mongodb_ca_file: FilePath | None = Field(
+        default=None,
+        description="签发 MongoDB 证书的 CA（PEM），设置后启用 TLS · "
+        "the authority of MongoDB's certificates, PEM; setting it switches TLS on",
+    )
+    mongodb_certificate_file: FilePath | None = Field(
+        default=None,
+        description="出示给 MongoDB 的证书与私钥（PEM） · a certificate with its key to show to MongoDB, PEM",
+    )
+    mongodb_pool: int = Field(
+        default=24, ge=4, le=200, description="每个进程的 MongoDB 连接上限 · connections of one process, at most"
     )
     store_driver: Literal["motor", "pymongo"] = Field(
         default="motor",
@@ -89,6 +117,41 @@ class Settings(StoreSettings):
     kafka_bootstrap_servers: str = Field(
         description="Kafka 3.5 以上的地址，主机:端口，多个用逗号分隔 · "
         "Kafka 3.5 or newer: host:port, several separated by commas"
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="Kafka 的安全协议 · how brokers are spoken to"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+        default="SCRAM-SHA-512", description="SASL 机制 · how the service proves to brokers who it is"
+    )
+    kafka_username: str | None = Field(
+        default=None,
+        description="Kafka 用户；OAUTHBEARER 时为客户端标识 · "
+        "the service's own Kafka user; with OAUTHBEARER its client id",
+    )
+    kafka_password: str | None = Field(
+        default=None, repr=False, description="其密码或客户端密钥 · the user's password or the client's secret"
+    )
+    kafka_token_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="OAUTHBEARER 获取令牌的地址 · where OAUTHBEARER's tokens are got by client credentials",
+    )
+    kafka_ca_file: FilePath | None = Field(
+        default=None,
+        description="签发 Kafka 证书的 CA（PEM）；不设则用系统信任的 CA · "
+        "the authority of the brokers' certificates, PEM; the machine's own authorities if not set",
+    )
+    kafka_certificate_file: FilePath | None = Field(
+        default=None, description="出示给 Kafka 的证书（PEM） · a certificate to show to brokers, PEM"
+    )
+    kafka_key_file: FilePath | None = Field(
+        default=None, description="其私钥（PEM），不在证书文件中时 · its key, unless the certificate's file holds it"
+    )
+    kafka_create_topics: bool = Field(
+        default=True,
+        description="是否创建缺少的主题；由集群管理时设为 false · "
+        "whether missing topics are created; false where somebody else keeps them",
     )
     kafka_partitions: int | None = Field(
         default=None,

@@ -112,9 +112,7 @@ async def verify_rebuild(runtime: Runtime[Resources], patience: float = 3600.0) 
 @asynccontextmanager
 async def _beside(runtime: Runtime[Resources]) -> AsyncIterator[Store]:
     """An empty database beside the live one, for as long as it is needed."""
-    settings = runtime.settings
-    name = f"{settings.namespace}{SERVICE.name}-rebuilt"
-    driver = MongoDriver(settings.mongodb_uri, name, settings.store_driver)
+    driver = MongoDriver.of(runtime.settings, f"{SERVICE.name}-rebuilt")
     kept = [*BOOKS, MARKS, PARKED]
     store = _Silent(driver, runtime.clock, kept)
     try:

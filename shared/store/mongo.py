@@ -30,7 +30,9 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, 
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from shared.certificates import ClientContext
 from shared.errors import Conflict, Duplicate, NotFound, Unavailable
+from shared.settings import Misconfigured, StoreSettings
 from shared.store.collection import Document, Filter, Index
 from shared.store.driver import Sort
 from shared.store.unit import Change, Write
@@ -104,6 +106,23 @@ DIALECTS = {
 }
 
 
+@dataclass(frozen=True)
+class Access:
+    """How a server is let to know us, and how many connections we may open."""
+
+    username: str | None = None
+    password: str | None = None
+    tls: ClientContext | None = None
+    pool: int = 24
+
+    def options(self) -> dict[str, Any]:
+        """What the client is given."""
+        options: dict[str, Any] = {"maxPoolSize": self.pool}
+        if self.username is not None:
+            options |= {"username": self.username, "password": self.password}
+        return options | ({"tls": True} if self.tls else {})
+
+
 class MongoDriver:
     """One database of a replica set or sharded cluster, MongoDB 6 or newer."""
 
@@ -113,6 +132,7 @@ class MongoDriver:
         database: str,
         dialect: Literal["motor", "pymongo"] = "motor",
         patience: float = 5.0,
+        access: Access = Access(),
     ) -> None:
         """`patience`: seconds to look for a primary before a call raises Unavailable."""
         self._dialect = DIALECTS[dialect]
@@ -121,12 +141,27 @@ class MongoDriver:
             serverSelectionTimeoutMS=int(patience * 1000),
             connectTimeoutMS=int(patience * 1000),
             socketTimeoutMS=30_000,
-            maxPoolSize=24,
             appname="chuangwen",
+            connect=False,
+            **access.options(),
         )
+        if access.tls is not None:
+            # The driver reads certificates once, and has no public way to be handed a context that reads them again.
+            self._client.options.pool_options._PoolOptions__ssl_context = access.tls
         self._database = self._client.get_database(
             database, codec_options=CODEC, read_concern=ReadConcern("majority"), write_concern=MAJORITY
         )
+
+    @classmethod
+    def of(cls, settings: StoreSettings, database: str) -> MongoDriver:
+        """The database of that name, as the settings say. Raises Misconfigured when a certificate is none."""
+        ca, certificate = settings.mongodb_ca_file, settings.mongodb_certificate_file
+        try:
+            tls = ClientContext(ca, certificate) if ca or certificate else None
+        except OSError as error:
+            raise Misconfigured(f"MONGODB_CA_FILE, MONGODB_CERTIFICATE_FILE: {error}") from error
+        access = Access(settings.mongodb_username, settings.mongodb_password, tls, settings.mongodb_pool)
+        return cls(settings.mongodb_uri, settings.namespace + database, settings.store_driver, access=access)
 
     async def transact(self, writes: Sequence[Write]) -> None:
         plan: dict[str, list[Write]] = defaultdict(list)

@@ -9,8 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from services.scoring import signing
-from shared import vault
+from shared import signing, vault
 
 
 def personal_key(file: Path) -> str:

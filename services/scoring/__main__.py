@@ -8,15 +8,15 @@ def run() -> None:
     # Verifying must be possible where there is no server, nor anything that knows one.
     match sys.argv[1:2]:
         case ["verify"]:
-            from services.scoring import verify  # noqa: PLC0415
+            from services.scoring.cli import verify  # noqa: PLC0415
 
             sys.exit(verify.main(sys.argv[2:]))
         case ["export"]:
-            from services.scoring import export  # noqa: PLC0415
+            from services.scoring.cli import export  # noqa: PLC0415
 
             sys.exit(export.main(sys.argv[2:]))
         case ["verify-rebuild"]:
-            from services.scoring import rebuild  # noqa: PLC0415
+            from services.scoring.cli import rebuild  # noqa: PLC0415
 
             sys.exit(rebuild.main(sys.argv[2:]))
         case _:

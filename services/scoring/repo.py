@@ -11,12 +11,12 @@ from services.scoring.domain.lists import RedBlackList
 from services.scoring.domain.measurements import Measurement
 from services.scoring.domain.measures import Measure
 from services.scoring.domain.negative import NegativeEvent, NegativeList
+from services.scoring.domain.periods import Calendar, Period, Seal, Text
 from services.scoring.domain.proposals import Proposal
 from services.scoring.domain.responsibility import Row
 from services.scoring.domain.results import Result
 from services.scoring.domain.rules import RuleBook
 from services.scoring.domain.scheme import Scheme, SchemeTree, StandardInForce, Timeline
-from services.scoring.domain.seals import Calendar, Period, Seal, Text
 from shared.contracts.scoring import FactKind
 from shared.store import Collection, Index
 

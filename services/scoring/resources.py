@@ -10,7 +10,6 @@ from services.scoring.commands.schemes import adopt_edition
 from services.scoring.district import District
 from services.scoring.domain.ladder import Cause
 from services.scoring.settings import Settings
-from services.scoring.signing import Signer
 from services.scoring.views.what_if import Trials
 from shared import telemetry
 from shared.attachments import Attachments
@@ -18,6 +17,7 @@ from shared.documents import Press
 from shared.errors import Duplicate
 from shared.http import Slots
 from shared.service import Runtime
+from shared.signing import Signer
 from shared.store import Store
 
 log = telemetry.logger(__name__)

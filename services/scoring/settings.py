@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from services.scoring.signing import Signer
 from shared.settings import DistrictSettings
 from shared.settings import Settings as Shared
+from shared.signing import Signer
 
 
 class Settings(Shared, DistrictSettings):
@@ -16,7 +16,7 @@ class Settings(Shared, DistrictSettings):
         repr=False,
         description="为公布月份封存签名的 Ed25519 私钥，PEM 或 base64 · "
         "the Ed25519 private key that seals of published months are signed with, as PEM or base64; "
-        '`python -c "from services.scoring.signing import new_key; print(new_key())"` makes one',
+        '`python -c "from shared.signing import new_key; print(new_key())"` makes one',
     )
     portal_url: str = Field(
         pattern=r"^https?://[!-~]+$",

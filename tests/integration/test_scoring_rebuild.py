@@ -18,8 +18,8 @@ from pymongo import MongoClient
 
 from deploy.local import tools
 from services.scoring.app import SERVICE
+from services.scoring.cli.rebuild import BOOKS, LEASE, verify_rebuild
 from services.scoring.domain.ledger import find_flaw
-from services.scoring.rebuild import BOOKS, LEASE, verify_rebuild
 from services.scoring.repo import ENTRIES, LEDGERS, REVERSALS, STANDINGS
 from shared.clock import FixedClock
 from shared.contracts.scoring import ChargeMade

@@ -19,7 +19,6 @@ from services.scoring.app import POSTING, SERVICE
 from services.scoring.commands.schemes import give_way
 from services.scoring.handlers import on_fact
 from services.scoring.repo import ENTRIES, FACTS, SCHEMES, STANDARDS
-from services.scoring.workbook import MOST_BYTES, XLSX
 from shared.clock import FixedClock
 from shared.contracts.inspections import FindingRecorded, Severity
 from shared.contracts.reports import Place

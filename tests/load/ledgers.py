@@ -25,8 +25,8 @@ from pymongo.database import Database
 
 from deploy.local import tools
 from services.scoring.app import POSTING, SERVICE
+from services.scoring.cli.rebuild import verify_rebuild
 from services.scoring.domain.ledger import Ledger, Standing
-from services.scoring.rebuild import verify_rebuild
 from services.scoring.repo import ENTRIES, LEDGERS, STANDINGS
 from shared.clock import FixedClock
 from shared.consumer import Inbox

@@ -1,20 +1,20 @@
-"""A unit's own ledger, explained, and appeals (申诉) against its rows."""
+"""Appeals (申诉) of units against entries of their own ledger."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Path, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import Field
 
 from services.scoring.api.context import STAFF, Reader, Unit, Watcher, own_of, person_of
+from services.scoring.api.entries import Number, UnitCode, require_own
 from services.scoring.api.proposals import CODE_LIMIT, Command, Grounds, Reason
 from services.scoring.api.rules import PERIOD
 from services.scoring.commands import appeals as commands
 from services.scoring.domain.appeals import AppealState
 from services.scoring.repo import APPEALS
-from services.scoring.views import rows as views
-from services.scoring.views.decisions import (
+from services.scoring.views.appeals import (
     PAGE_LIMIT,
     AppealFigures,
     AppealPage,
@@ -23,17 +23,12 @@ from services.scoring.views.decisions import (
     appeals,
     figures,
 )
-from services.scoring.views.rows import Outlook, RowPage
-from shared.auth import Principal
 from shared.errors import Forbidden, NotFound
 from shared.http import IDEMPOTENT, Router, answer
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 
 router = Router(tags=["appeals"])
-
-UnitCode = Annotated[str, Path(max_length=CODE_LIMIT)]
-Number = Annotated[int, Path(ge=1, le=10**9)]
 
 
 class Verdict(Command):
@@ -42,33 +37,10 @@ class Verdict(Command):
     reason: Reason = Field(examples=["经复核，超期系道路封闭所致，予以撤销"])
 
 
-@router.get("/units/{unit}/rows", response_model=RowPage)
-async def rows(
-    request: Request,
-    unit: UnitCode,
-    caller: Reader,
-    period: Annotated[str | None, Query(pattern=PERIOD)] = None,
-    after: Annotated[int, Query(ge=0, le=10**9)] = 0,
-    limit: Annotated[int, Query(ge=1, le=views.PAGE_LIMIT)] = 50,
-) -> RowPage:
-    """本单位扣分明细 · A unit's rows with rule, evidence, until when to appeal, and what comes next."""
-    _require_own(request, unit, caller)
-    return await views.rows(runtime_of(request).store, own_of(request).district.appeals, unit, period, after, limit)
-
-
-@router.get("/units/{unit}/outlook", response_model=Outlook)
-async def outlook(
-    request: Request, unit: UnitCode, caller: Reader, period: Annotated[str, Query(pattern=PERIOD)]
-) -> Outlook:
-    """申诉影响 · A unit's month, and what it would be were all its pending appeals upheld."""
-    _require_own(request, unit, caller)
-    return await views.outlook(runtime_of(request).store, unit, period)
-
-
 @router.post("/units/{unit}/rows/{number}/appeal", status_code=201, response_model=AppealView, openapi_extra=IDEMPOTENT)
 async def submit(request: Request, unit: UnitCode, number: Number, body: Grounds, caller: Unit) -> Response:
     """提出申诉 · Once per row, in time, by the unit itself."""
-    _require_own(request, unit, caller)
+    require_own(request, unit, caller)
     terms = own_of(request).district.appeals
 
     async def command(uow: UnitOfWork) -> AppealView:
@@ -144,11 +116,3 @@ async def withdraw(request: Request, id: str, caller: Unit) -> Response:
         return appeal_view(await commands.withdraw(uow, id, person_of(caller)), uow.now, staff=False)
 
     return await answer(request, command, 200)
-
-
-def _require_own(request: Request, unit: str, caller: Principal) -> None:
-    """Raises NotFound (units-not-found), Forbidden (appeal-of-another-unit) unless staff or of the unit."""
-    if unit not in own_of(request).district.units:
-        raise NotFound("units-not-found", id=unit)
-    if not (caller.has(*STAFF) or caller.unit == unit):
-        raise Forbidden("appeal-of-another-unit")

@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import Path, Query, Request, Response
 from pydantic import AwareDatetime, Field
 
+from services.scoring.api.attachments import FILE, sent
 from services.scoring.api.context import STAFF, Decider, Insider, Watcher, own_of
-from services.scoring.api.matrix import DAY, FILE, Command, sent
+from services.scoring.api.responsibility import DAY, Command
 from services.scoring.commands import negative as commands
 from services.scoring.domain.negative import FILES_LIMIT, TEXT_LIMIT, EventState, NegativeEvent
 from services.scoring.domain.writing import CODE_LIMIT, day, day_of

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from datetime import datetime
-from decimal import Decimal
 from typing import Annotated
 
 from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 from starlette.responses import Response
 
-from services.scoring.api.context import STAFF, Anyone, Decider, Editor, Office, Watcher, own_of
+from services.scoring.api.context import STAFF, Anyone, Decider, Office, own_of
 from services.scoring.commands import periods as commands
-from services.scoring.commands import results
 from services.scoring.commands.schemes import scheme_of
-from services.scoring.domain.results import DISTRICT, Mark, Result
-from services.scoring.domain.seals import Period
+from services.scoring.domain.periods import Period
 from services.scoring.domain.standings import Span
-from services.scoring.repo import RESULTS
 from services.scoring.views.archive import archive, contents
 from services.scoring.views.periods import (
     PeriodList,
@@ -32,14 +27,12 @@ from services.scoring.views.periods import (
     seal_view,
     seals,
 )
-from shared.errors import Invalid, NotFound
+from shared.errors import NotFound
 from shared.http import IDEMPOTENT, Download, Router, answer
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 
 ARCHIVE = "application/x-ndjson"
-SOURCE_LIMIT = 500
-RESULTS_LIMIT = 500
 router = Router(tags=["periods"])
 
 
@@ -49,47 +42,6 @@ class SealKey(BaseModel):
     algorithm: str
     key: str
     pem: str
-
-
-class RecordResult(BaseModel):
-    """What a unit (or the whole `district`) got in a part of an assessment: a score rate from 0 to 1.
-
-    Of the part `negative-list` of the district, points. `source` says where it is stated.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    scheme: str = Field(max_length=100, examples=["annual"])
-    period: str = Field(max_length=10, examples=["2026"])
-    unit: str = Field(max_length=100, examples=["huaxing"])
-    part: str = Field(max_length=100, examples=["field"])
-    value: Decimal = Field(ge=0, le=100, decimal_places=6, examples=["0.701"])
-    source: str = Field(min_length=1, max_length=SOURCE_LIMIT, examples=["市文明办2026年测评结果通报"])
-
-
-class MarkView(BaseModel):
-    """One recorded value and where it is stated."""
-
-    part: str
-    value: Decimal
-    source: str
-    at: datetime
-    by: str
-
-
-class ResultView(BaseModel):
-    """What was recorded of a unit in an assessment, in order: of a part the last one counts."""
-
-    scheme: str
-    period: str
-    unit: str
-    marks: list[MarkView]
-
-
-class ResultList(BaseModel):
-    """What was recorded, by unit."""
-
-    results: list[ResultView]
 
 
 @router.get("/periods", response_model=PeriodList)
@@ -178,34 +130,6 @@ async def publish(request: Request, period: str, caller: Decider) -> Response:
     return await answer(request, command, 200)
 
 
-@router.post("/results", response_model=ResultView, openapi_extra=IDEMPOTENT)
-async def record(request: Request, body: RecordResult, caller: Editor) -> Response:
-    """记录测评结果 · What a unit got in a part of an assessment; what was recorded before stays to be seen."""
-    district = own_of(request).district
-    if body.unit != DISTRICT and body.unit not in district.units:
-        raise Invalid("units-not-found", field="unit", id=body.unit)
-
-    async def command(uow: UnitOfWork) -> ResultView:
-        mark = Mark(body.part, body.value, body.source, uow.now, caller.subject)
-        told = (body.scheme, body.period, body.unit)
-        return _result(await results.record(uow, district.formula, *told, mark))
-
-    return await answer(request, command, 200)
-
-
-@router.get("/results", response_model=ResultList)
-async def recorded(
-    request: Request,
-    caller: Watcher,
-    scheme: Annotated[str, Query(max_length=100)],
-    period: Annotated[str, Query(max_length=10)],
-) -> ResultList:
-    """测评结果 · What was recorded of an assessment, by unit."""
-    filter = {"scheme": scheme, "period": period}
-    found = await runtime_of(request).store.find(RESULTS, filter, [("unit", 1)], RESULTS_LIMIT)
-    return ResultList(results=[_result(each) for each in found])
-
-
 def _month(period: str) -> str:
     """The month of a path. Raises NotFound for what is none."""
     try:
@@ -230,8 +154,3 @@ def _begun(period: Period) -> PeriodView:
         proposed_by=period.proposed_by,
         published_by=period.published_by,
     )
-
-
-def _result(result: Result) -> ResultView:
-    marks = [MarkView.model_validate(mark, from_attributes=True) for mark in result.marks]
-    return ResultView(scheme=result.scheme, period=result.period, unit=result.unit, marks=marks)

@@ -13,7 +13,7 @@ from services.scoring.commands import proposals as commands
 from services.scoring.domain.proposals import ByHand, ProposalState
 from services.scoring.domain.rules import POINTS_LIMIT
 from services.scoring.repo import PROPOSALS
-from services.scoring.views.decisions import PAGE_LIMIT, ProposalPage, ProposalView, proposal_view, proposals
+from services.scoring.views.proposals import PAGE_LIMIT, ProposalPage, ProposalView, proposal_view, proposals
 from shared.clock import to_milliseconds
 from shared.contracts.scoring import FactKind
 from shared.errors import Invalid, NotFound

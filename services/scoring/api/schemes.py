@@ -10,13 +10,11 @@ from urllib.parse import quote
 from fastapi import Depends, Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.scoring import workbook
-from services.scoring.api.context import STAFF, Anyone, Assessor, Decider, Editor, Insider, own_of
+from services.scoring.api import workbook
+from services.scoring.api.context import STAFF, Anyone, Decider, Editor, own_of
 from services.scoring.commands import schemes as commands
-from services.scoring.commands.measurements import measure
 from services.scoring.domain.differences import differences
-from services.scoring.domain.marking import COUNT_LIMIT, Marking, Measured, RuleKind
-from services.scoring.domain.measurements import PLACE_LIMIT
+from services.scoring.domain.marking import COUNT_LIMIT, Marking, RuleKind
 from services.scoring.domain.scheme import (
     LIST_LIMIT,
     NAME_LIMIT,
@@ -30,14 +28,9 @@ from services.scoring.domain.scheme import (
 )
 from services.scoring.domain.writing import CODE_LIMIT
 from services.scoring.views.schemes import (
-    PAGE_LIMIT,
-    MeasurementPage,
-    MeasurementView,
     SchemeDifferences,
     SchemeSummary,
     SchemeView,
-    measurement_page,
-    measurement_view,
     scheme_list,
     scheme_of,
     summary,
@@ -45,7 +38,7 @@ from services.scoring.views.schemes import (
     whole,
 )
 from shared.auth import Principal, require
-from shared.errors import Forbidden, Invalid, Unsupported
+from shared.errors import Invalid, Unsupported
 from shared.http import BODY_LIMIT, IDEMPOTENT, Router, answer
 from shared.roles import Role
 from shared.service import runtime_of
@@ -68,7 +61,7 @@ _AS_TABLE: dict[str, Any] = {
 _TABLE: dict[int | str, dict[str, Any]] = {
     200: {"content": {workbook.XLSX: _BINARY}, "description": "责任分解表 · The table"}
 }
-_GONE: dict[int | str, dict[str, Any]] = {404: {"$ref": "#/components/responses/NotFound"}}
+GONE: dict[int | str, dict[str, Any]] = {404: {"$ref": "#/components/responses/NotFound"}}
 _REFUSED: dict[int | str, dict[str, Any]] = {
     413: {"$ref": "#/components/responses/TooLarge"},
     415: {"$ref": "#/components/responses/UnsupportedType"},
@@ -158,32 +151,13 @@ class Publication(BasedOn):
     effective_from: str = Field(pattern=DAY, examples=["2027-01-01"])
 
 
-class MeasuredIn(Command):
-    """测得 · One of: `count` findings; `found`, of `target` where the standard names none; a `ratio` of 0 to 1."""
-
-    count: int | None = Field(default=None, ge=0, le=COUNT_LIMIT)
-    found: int | None = Field(default=None, ge=0, le=COUNT_LIMIT)
-    target: int | None = Field(default=None, ge=1, le=COUNT_LIMIT)
-    ratio: str | None = Field(default=None, pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$", examples=["0.95"])
-
-
-class NewMeasurement(Command):
-    """What was measured of a unit at a standard; `place` tells measurements of one moment apart."""
-
-    unit: Code = Field(examples=["gongjiao"])
-    standard: Code = Field(examples=["示例-公益-01-1"])
-    measured: MeasuredIn
-    measured_at: AwareDatetime
-    place: str = Field(default="", max_length=PLACE_LIMIT, pattern=r"^[\w.-]*$", examples=["stop-3"])
-
-
 @router.get("/schemes", response_model=list[SchemeSummary])
 async def schemes(request: Request, caller: Anyone) -> list[SchemeSummary]:
     """测评体系各版本 · The versions of the scheme, newest first; drafts for staff only."""
     return await scheme_list(runtime_of(request).store, drafts=caller.has(*STAFF))
 
 
-@router.get("/schemes/in-force", response_model=SchemeView, responses=_GONE)
+@router.get("/schemes/in-force", response_model=SchemeView, responses=GONE)
 async def in_force(request: Request, caller: Anyone, at: AwareDatetime | None = None) -> SchemeView:
     """现行测评体系 · The version in force at a moment; without `at`, now."""
     runtime = runtime_of(request)
@@ -285,38 +259,6 @@ async def retire(request: Request, version: Version, caller: Decider) -> Respons
         return summary(await commands.retire(uow, version))
 
     return await answer(request, command, 200)
-
-
-@router.get("/measurements", response_model=MeasurementPage, responses=_GONE)
-async def measurements(
-    request: Request,
-    caller: Insider,
-    unit: Annotated[str | None, Query(max_length=CODE_LIMIT)] = None,
-    standard: Annotated[str | None, Query(max_length=CODE_LIMIT)] = None,
-    after: Annotated[str | None, Query(max_length=400)] = None,
-    limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 50,
-) -> MeasurementPage:
-    """测量记录 · What was measured, newest first; units see their own."""
-    if not caller.has(*STAFF):
-        if caller.unit is None or unit not in {None, caller.unit}:
-            raise Forbidden("measurements-of-another-unit")
-        unit = caller.unit
-    return await measurement_page(runtime_of(request).store, unit, standard, after, limit)
-
-
-@router.post("/measurements", status_code=201, response_model=MeasurementView, openapi_extra=IDEMPOTENT)
-async def record(request: Request, body: NewMeasurement, caller: Assessor) -> Response:
-    """登记测量 · What was measured of a unit at a standard, by the scheme in force at that moment."""
-    units = own_of(request).district.units
-    told = body.measured
-    ratio = None if told.ratio is None else Decimal(told.ratio)
-    measured = Measured(told.count, told.found, told.target, ratio)
-
-    async def command(uow: UnitOfWork) -> MeasurementView:
-        made = await measure(uow, units, body.unit, body.standard, measured, body.measured_at, body.place, caller)
-        return measurement_view(made)
-
-    return await answer(request, command, 201)
 
 
 async def _drafted(request: Request, wanted: Wanted, by: Principal) -> Response:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from services.scoring.commands.rules import tell_ledger
 from services.scoring.domain.archive import rule_lines
 from services.scoring.domain.ledger import standing_id
-from services.scoring.domain.seals import (
+from services.scoring.domain.periods import (
     Calendar,
     Period,
     PeriodState,
@@ -25,11 +25,11 @@ from services.scoring.domain.seals import (
     standing_lines,
 )
 from services.scoring.repo import CALENDARS, CHARGES, CURRENT, LEDGERS, PERIODS, RULE_BOOKS, SEALS, STANDINGS, TEXTS
-from services.scoring.signing import Signer
 from services.scoring.views.periods import first_month, progress
 from shared.contracts.scoring import PeriodFrozen
 from shared.errors import Forbidden, Refused
 from shared.months import month_of, next_month, previous_month
+from shared.signing import Signer
 from shared.store import Store, UnitOfWork
 
 

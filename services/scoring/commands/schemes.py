@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
 from services.scoring.domain.facts import Fact
+from services.scoring.domain.periods import SealedScheme
 from services.scoring.domain.scheme import (
     NAME_LIMIT,
     Edition,
@@ -23,7 +24,6 @@ from services.scoring.domain.scheme import (
     text_faults,
     weight,
 )
-from services.scoring.domain.seals import SealedScheme
 from services.scoring.domain.writing import YEARS, day_of, is_day
 from services.scoring.repo import CURRENT, SCHEME_TREES, SCHEMES, STANDARDS, TIMELINES
 from shared.contracts.scoring import FactKind, SchemePublished, SchemeRetired

@@ -26,8 +26,8 @@ from hashlib import sha256
 from typing import NoReturn
 
 from services.scoring.domain.ledger import Entry, Ledger, Standing, entry_hash, score_of
+from services.scoring.domain.periods import SUMMARY, Place, Seal, digest, placed, seal_line, standing_lines, written
 from services.scoring.domain.rules import Rule
-from services.scoring.domain.seals import SUMMARY, Place, Seal, digest, placed, seal_line, standing_lines, written
 from shared.audit import GENESIS, canonical
 from shared.clock import CHINA
 from shared.contracts.scoring import ChargeMade, EntryPosted

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from services.scoring.domain.archive import Tally, frozen_line, header_line, row_line, rule_lines
 from services.scoring.domain.ledger import Entry, entry_id, standing_id
-from services.scoring.domain.seals import PeriodState, Place, Text, placed, seal_line, standing_lines
+from services.scoring.domain.periods import PeriodState, Place, Text, placed, seal_line, standing_lines
 from services.scoring.repo import (
     CALENDARS,
     CURRENT,

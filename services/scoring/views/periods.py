@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
-from services.scoring.domain.seals import Period, PeriodState, Seal
+from services.scoring.domain.periods import Period, PeriodState, Seal
 from services.scoring.repo import CALENDARS, CURRENT, PERIODS, SEALS, STANDINGS
 from shared.errors import NotFound
 from shared.months import month_of, next_month

@@ -10,8 +10,8 @@ from decimal import Decimal
 from pydantic import BaseModel
 
 from services.scoring.domain.ledger import FULL_SCORE
+from services.scoring.domain.periods import PeriodState
 from services.scoring.domain.results import DISTRICT, Result
-from services.scoring.domain.seals import PeriodState
 from services.scoring.domain.standings import MONTHS, Composite, Formula, Span, counting, ranks
 from services.scoring.repo import ENTRIES, LEDGERS, RESULTS, SEALS, STANDINGS
 from services.scoring.views.periods import first_month, period_view

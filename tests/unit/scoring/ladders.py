@@ -17,7 +17,6 @@ from services.scoring.domain.measures import Measure
 from services.scoring.handlers import on_matter_due
 from services.scoring.repo import MATTERS, MEASURES, STANDINGS
 from services.scoring.resources import Resources
-from services.scoring.signing import Signer, new_key
 from shared.clock import FixedClock
 from shared.consumer import Inbox
 from shared.contracts.event_model import EventModel
@@ -36,6 +35,7 @@ from shared.contracts.reports import (
 from shared.deadlines import Deadline, Timekeeper
 from shared.event import Event
 from shared.kafka import Partition, Record
+from shared.signing import Signer, new_key
 from shared.store import Store
 from shared.testing.memory_store import MemoryDriver
 

@@ -12,13 +12,13 @@ from services.scoring.app import POSTING, SERVICE
 from services.scoring.commands.periods import freeze, propose, publish
 from services.scoring.commands.rules import adopt, tell_ledger
 from services.scoring.district import District
-from services.scoring.domain.seals import Seal, SealedScheme
-from services.scoring.signing import Signer, new_key
+from services.scoring.domain.periods import Seal, SealedScheme
 from services.scoring.views.archive import archive, contents
 from shared.clock import FixedClock
 from shared.contracts.event_model import EventModel
 from shared.contracts.scoring import ChargeMade, FactKind, ReversalOrdered
 from shared.event import Event
+from shared.signing import Signer, new_key
 from shared.store import Store, UnitOfWork
 from shared.testing.memory_store import MemoryDriver
 

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from services.scoring.domain.archive import LINE_LIMIT, Difference, Differs, NotAnArchive, Verified, verify
 from services.scoring.domain.ledger import Entry, Ledger, entry_hash
-from services.scoring.domain.seals import digest
+from services.scoring.domain.periods import digest
 from services.scoring.repo import ENTRIES, SEALS, STANDINGS, TEXTS
-from services.scoring.signing import Signer, new_key, signed
 from shared.audit import canonical
 from shared.months import month_of, next_month
+from shared.signing import Signer, new_key, signed
 from tests.unit.scoring.months import SIGNER, Months, two_months
 
 THOROUGH = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))

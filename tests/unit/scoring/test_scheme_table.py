@@ -17,7 +17,7 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
 from deploy.local.stack import DISTRICT
-from services.scoring import workbook
+from services.scoring.api import workbook
 from services.scoring.district import District
 from services.scoring.domain.marking import Marking, RuleKind
 from services.scoring.domain.scheme import STANDARDS_LIMIT, Method, Tree

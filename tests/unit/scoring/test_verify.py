@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from deploy.local import tools
-from services.scoring import verify
-from services.scoring.signing import Signer, new_key, public_key, signed
+from services.scoring.cli import verify
+from shared.signing import Signer, new_key, public_key, signed
 from tests.unit.scoring.months import SIGNER
 from tests.unit.scoring.test_archive import edited, ended, lines_of, sample
 

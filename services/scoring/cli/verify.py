@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from services.scoring.domain.archive import LINE_LIMIT, Difference, Differs, NotAnArchive, Verified, verify
-from services.scoring.signing import public_key, signed
+from shared.signing import public_key, signed
 
 EQUAL, DIFFERENT, NO_EXPORT = 0, 1, 2
 _GZIP = b"\x1f\x8b"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.scoring.api.attachments import FILE, sent
 from services.scoring.api.context import STAFF, Insider, Keeper, Office, Watcher, own_of
 from services.scoring.commands import responsibility as commands
 from services.scoring.domain.responsibility import (
@@ -39,35 +40,19 @@ from services.scoring.views.responsibility import (
     unassigned,
     view,
 )
-from shared import telemetry
-from shared.attachments import MOST_BYTES, Kind
 from shared.auth import Principal
 from shared.errors import NotFound
-from shared.http import BODY_LIMIT, IDEMPOTENT, Router, answer
+from shared.http import IDEMPOTENT, Router, answer
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 
 FACT_LIMIT = 300
 DAY = r"^\d{4}-\d{2}-\d{2}$"
 
-log = telemetry.logger(__name__)
 router = Router(tags=["matrix"])
 
 Code = Annotated[str, Path(max_length=CODE_LIMIT)]
 OfUnit = Annotated[str | None, Query(max_length=CODE_LIMIT)]
-
-_CONTENT = {"schema": {"type": "string", "format": "binary"}}
-_UPLOAD: dict[str, Any] = {
-    BODY_LIMIT: MOST_BYTES,
-    "requestBody": {"required": True, "content": {kind.media_type: _CONTENT for kind in Kind}},
-}
-_REFUSED: dict[int | str, dict[str, Any]] = {
-    413: {"$ref": "#/components/responses/TooLarge"},
-    415: {"$ref": "#/components/responses/UnsupportedType"},
-}
-FILE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {kind.media_type: _CONTENT for kind in Kind}, "description": "文件 · The file"}
-}
 
 
 class Command(BaseModel):
@@ -130,15 +115,6 @@ class StateIn(Command):
     """How far the unit is."""
 
     state: State
-
-
-class Uploaded(BaseModel):
-    """A file to be named in a command within 24 hours, by who handed it in."""
-
-    attachment: str
-    kind: Kind
-    byte_count: int
-    sha256: str
 
 
 class Laid(Command):
@@ -239,13 +215,6 @@ async def plan(
     return await sent(request, told.attachment, told.kind, f"plan-{number}", caller)
 
 
-@router.post("/attachments", status_code=201, response_model=Uploaded, openapi_extra=_UPLOAD, responses=_REFUSED)
-async def upload(request: Request, caller: Insider) -> Uploaded:
-    """上传文件 · Hand in a file: its bytes are the body (PDF, OFD, DOCX, XLSX, JPEG or PNG, at most 20 MiB)."""
-    kept = await own_of(request).attachments.put(await request.body(), caller.subject)
-    return Uploaded(attachment=kept.id, kind=kept.kind, byte_count=kept.byte_count, sha256=kept.sha256)
-
-
 @router.get("/facts/unassigned", response_model=UnassignedFacts)
 async def nobody(
     request: Request,
@@ -267,19 +236,6 @@ async def lay(request: Request, body: Laid, caller: Office) -> Response:
         return LaidFact(fact=fact.id, unit=fact.unit)
 
     return await answer(request, command, 200)
-
-
-async def sent(request: Request, attachment: str, kind: Kind, name: str, caller: Principal) -> Response:
-    """A file that the caller may have, under a name that says nothing of it."""
-    content = await own_of(request).attachments.read(attachment)
-    log.info("a file was handed out", attachment=attachment, to=caller.subject)
-    headers = {
-        "content-disposition": f'attachment; filename="{name}.{kind.value}"',
-        # Bytes of somebody else: whatever a browser takes them for, nothing in them may run.
-        "content-security-policy": "sandbox; default-src 'none'",
-        "cache-control": "no-store",
-    }
-    return Response(content, headers=headers, media_type=kind.media_type)
 
 
 def _may_read(row: Row, day: str, caller: Principal) -> bool:

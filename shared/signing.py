@@ -18,15 +18,15 @@ class Signer:
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
-        self.public = _told(key.public_key())
+        self.public = _base64(key.public_key())
 
     @classmethod
-    def of(cls, told: str) -> Signer:
+    def of(cls, encoded: str) -> Signer:
         """The key in PEM (PKCS #8, not encrypted) or base64 of its 32 bytes. Raises ValueError for anything else."""
-        if "PRIVATE KEY" not in told:
-            return cls(Ed25519PrivateKey.from_private_bytes(_bytes_of(told)))
+        if "PRIVATE KEY" not in encoded:
+            return cls(Ed25519PrivateKey.from_private_bytes(_bytes_of(encoded)))
         try:
-            key = serialization.load_pem_private_key(told.encode(), password=None)
+            key = serialization.load_pem_private_key(encoded.encode(), password=None)
         except (TypeError, UnsupportedAlgorithm) as error:
             raise ValueError("not a private key without a password") from error
         if not isinstance(key, Ed25519PrivateKey):
@@ -48,17 +48,17 @@ def new_key() -> str:
     return base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode()
 
 
-def public_key(told: str) -> str:
+def public_key(encoded: str) -> str:
     """A public key given in PEM or base64, as base64 of its 32 bytes. Raises ValueError for anything else."""
-    if "PUBLIC KEY" not in told:
-        return _told(Ed25519PublicKey.from_public_bytes(_bytes_of(told)))
+    if "PUBLIC KEY" not in encoded:
+        return _base64(Ed25519PublicKey.from_public_bytes(_bytes_of(encoded)))
     try:
-        key = serialization.load_pem_public_key(told.encode())
+        key = serialization.load_pem_public_key(encoded.encode())
     except UnsupportedAlgorithm as error:
         raise ValueError("not an Ed25519 key") from error
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError("not an Ed25519 key")
-    return _told(key)
+    return _base64(key)
 
 
 def signed(key: str, message: bytes, signature: str) -> bool:
@@ -71,9 +71,9 @@ def signed(key: str, message: bytes, signature: str) -> bool:
     return True
 
 
-def _bytes_of(told: str) -> bytes:
+def _bytes_of(encoded: str) -> bytes:
     try:
-        key = base64.b64decode(told.strip(), validate=True)
+        key = base64.b64decode(encoded.strip(), validate=True)
     except binascii.Error as error:
         raise ValueError("not base64") from error
     if len(key) != _KEY_BYTES:
@@ -81,5 +81,5 @@ def _bytes_of(told: str) -> bytes:
     return key
 
 
-def _told(key: Ed25519PublicKey) -> str:
+def _base64(key: Ed25519PublicKey) -> str:
     return base64.b64encode(key.public_bytes(*_RAW)).decode()

@@ -16,9 +16,9 @@ from services.scoring.domain.ladder import Ladder
 from services.scoring.domain.ladder import checked as sound
 from services.scoring.domain.lists import Terms
 from services.scoring.domain.negative import NegativeList
-from services.scoring.domain.responsibility import Told
+from services.scoring.domain.responsibility import FileRow
 from services.scoring.domain.rules import Name, Rule, RuleBook, checked
-from services.scoring.domain.scheme import Edition, Known, Tree, Wanted
+from services.scoring.domain.scheme import DistrictCodes, Edition, SchemeContent, Tree
 from services.scoring.domain.scheme_table import Dictionary
 from services.scoring.domain.standings import Formula
 from services.scoring.repo import CURRENT
@@ -84,7 +84,7 @@ class _AppealsFile(BaseModel):
 
 
 class _MatrixFile(BaseModel):
-    rows: list[Told]
+    rows: list[FileRow]
 
 
 class _NegativeFile(BaseModel):
@@ -118,7 +118,7 @@ class District:
     appeals: AppealTerms
     categories: dict[str, Name]
     edition: Edition
-    matrix: list[Told]
+    matrix: list[FileRow]
     negative_list: NegativeList
 
     @classmethod
@@ -141,8 +141,8 @@ class District:
             _VenueTypesFile.model_validate_json((folder / "venue-types.json").read_bytes()).venue_types
         )
         scheme = _SchemeFile.model_validate_json((folder / "scheme.json").read_bytes())
-        known = Known({unit.code for unit in read.units}, venue_types)
-        wanted = Wanted(scheme.name, scheme.source, scheme.categories).checked(known)
+        known = DistrictCodes({unit.code for unit in read.units}, venue_types)
+        wanted = SchemeContent(scheme.name, scheme.source, scheme.categories).checked(known)
         return cls(
             name=district.name,
             units=units,

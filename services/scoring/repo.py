@@ -5,13 +5,13 @@ from __future__ import annotations
 from services.scoring.domain.appeals import Appeal, Contest
 from services.scoring.domain.drafts import Draft, Edition
 from services.scoring.domain.facts import Fact
-from services.scoring.domain.ladder import Matter, Roll, Tally
-from services.scoring.domain.ledger import Charges, Entry, Ledger, Reversal, Standing
+from services.scoring.domain.ladder import CaseMatters, Matter, OverdueCases
+from services.scoring.domain.ledger import ChargeCount, Entry, Ledger, Reversal, Standing
 from services.scoring.domain.lists import RedBlackList
 from services.scoring.domain.measurements import Measurement
 from services.scoring.domain.measures import Measure
 from services.scoring.domain.negative import NegativeEvent, NegativeList
-from services.scoring.domain.periods import Calendar, Period, Seal, Text
+from services.scoring.domain.periods import ClosedMonths, Period, Seal, Text
 from services.scoring.domain.proposals import Proposal
 from services.scoring.domain.responsibility import Row
 from services.scoring.domain.results import Result
@@ -34,7 +34,7 @@ FACTS = Collection(
         Index((("told_at", 1), ("_id", 1)), partial={"unit": ""}),
     ],
 )
-CHARGES = Collection("charges", Charges)
+CHARGES = Collection("charges", ChargeCount)
 LEDGERS = Collection("ledgers", Ledger)
 ENTRIES = Collection(
     "entries",
@@ -67,7 +67,7 @@ MEASUREMENTS = Collection(
     ],
 )
 PERIODS = Collection("periods", Period)
-CALENDARS = Collection("calendars", Calendar)
+CALENDARS = Collection("calendars", ClosedMonths)
 SEALS = Collection("seals", Seal)
 """Only ever added to, as `TEXTS` are."""
 TEXTS = Collection("texts", Text)
@@ -117,8 +117,8 @@ MEASURES = Collection(
         Index((("matter", 1), ("rung", 1)), unique=True),
     ],
 )
-ROLLS = Collection("case-rolls", Roll)
-TALLIES = Collection("tallies", Tally)
+ROLLS = Collection("case-rolls", CaseMatters)
+OVERDUE_CASES = Collection("tallies", OverdueCases)
 MATRIX = Collection("matrix", Row)
 NEGATIVE_LISTS = Collection("negative-lists", NegativeList)
 NEGATIVE_EVENTS = Collection(

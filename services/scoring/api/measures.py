@@ -18,9 +18,9 @@ from services.scoring.repo import MEASURES
 from services.scoring.views.measures import (
     PAGE_LIMIT,
     MeasureFigures,
+    MeasureFilter,
     MeasurePage,
     MeasureView,
-    Wanted,
     measure_figures,
     measure_for,
     measure_page,
@@ -85,7 +85,9 @@ async def page(
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 50,
 ) -> MeasurePage:
     """措施清单 · Measures, newest first: all of them for staff, its own for a unit."""
-    return await measure_page(runtime_of(request).store, _scope(caller), Wanted(unit, rung, state, case), after, limit)
+    return await measure_page(
+        runtime_of(request).store, _scope(caller), MeasureFilter(unit, rung, state, case), after, limit
+    )
 
 
 @router.get("/measures/figures", response_model=MeasureFigures)

@@ -23,8 +23,8 @@ from services.scoring.domain.scheme import (
     Category,
     Content,
     Method,
+    SchemeContent,
     Standard,
-    Wanted,
 )
 from services.scoring.domain.writing import CODE_LIMIT
 from services.scoring.views.schemes import (
@@ -124,9 +124,9 @@ class NewScheme(Command):
     source: str = Field(default="", max_length=2 * NAME_LIMIT)
     categories: list[CategoryIn] = Field(default=[], max_length=STANDARDS_LIMIT)
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> SchemeContent:
         """As the domain has it."""
-        return Wanted(self.name, self.source, tuple(map(_category, self.categories)))
+        return SchemeContent(self.name, self.source, tuple(map(_category, self.categories)))
 
 
 class BasedOn(Command):
@@ -261,7 +261,7 @@ async def retire(request: Request, version: Version, caller: Decider) -> Respons
     return await answer(request, command, 200)
 
 
-async def _drafted(request: Request, wanted: Wanted, by: Principal) -> Response:
+async def _drafted(request: Request, wanted: SchemeContent, by: Principal) -> Response:
     known = own_of(request).district.words.known
 
     async def command(uow: UnitOfWork) -> SchemeSummary:
@@ -270,7 +270,7 @@ async def _drafted(request: Request, wanted: Wanted, by: Principal) -> Response:
     return await answer(request, command, 201, "/schemes/{version}")
 
 
-async def _rewritten(request: Request, version: int, based_on: int, wanted: Wanted, by: Principal) -> Response:
+async def _rewritten(request: Request, version: int, based_on: int, wanted: SchemeContent, by: Principal) -> Response:
     known = own_of(request).district.words.known
 
     async def command(uow: UnitOfWork) -> SchemeSummary:
@@ -279,7 +279,7 @@ async def _rewritten(request: Request, version: int, based_on: int, wanted: Want
     return await answer(request, command, 200)
 
 
-async def _imported(request: Request, name: str | None) -> Wanted:
+async def _imported(request: Request, name: str | None) -> SchemeContent:
     """The content of the table in the body; a name that is given comes before the one in the table."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != workbook.XLSX:
         raise Unsupported("content-type-unsupported", expected=workbook.XLSX)
@@ -287,7 +287,7 @@ async def _imported(request: Request, name: str | None) -> Wanted:
     told, source, tree = await asyncio.to_thread(workbook.read, await request.body(), words)
     if not (name or told):
         raise Invalid("scheme-unnamed", field="name")
-    return Wanted(name or told, source, tree)
+    return SchemeContent(name or told, source, tree)
 
 
 def _category(told: CategoryIn) -> Category:

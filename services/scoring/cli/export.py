@@ -59,20 +59,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _month(told: str) -> str:
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", told):
+def _month(text: str) -> str:
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
         raise argparse.ArgumentTypeError("a month is written like 2026-11")
-    return told
+    return text
 
 
 async def _export(settings: Settings, period: str, out: Path, *, unsealed: bool) -> int:
     store = connect(SERVICE, settings).store
     groups = District.load(settings.district).ranked_among
     try:
-        told = await contents(store, period, unsealed=unsealed)
+        month = await contents(store, period, unsealed=unsealed)
         written = 0
         with _in_its_place(out) as file:
-            async with aclosing(archive(store, told, groups)) as pieces:
+            async with aclosing(archive(store, month, groups)) as pieces:
                 async for piece in pieces:
                     written += await asyncio.to_thread(file.write, piece)
         return written

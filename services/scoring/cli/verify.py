@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     except NotAnArchive as fault:
         return _say(NO_EXPORT, *_NO_EXPORT[fault.what])
     except Differs as fault:
-        return _say(DIFFERENT, *_told(fault.difference))
+        return _say(DIFFERENT, *_sentences(fault.difference))
     except (OSError, EOFError, zlib.error) as error:
         return _say(NO_EXPORT, "文件无法读取", f"the file cannot be read: {error}")
     return _say(EQUAL, *_summary(found, trusted=key is not None))
@@ -78,9 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _key(told: str) -> str:
-    looks_like_one = "PUBLIC KEY" in told or not Path(told).is_file()
-    return public_key(told if looks_like_one else Path(told).read_text(encoding="ascii"))
+def _key(given: str) -> str:
+    looks_like_one = "PUBLIC KEY" in given or not Path(given).is_file()
+    return public_key(given if looks_like_one else Path(given).read_text(encoding="ascii"))
 
 
 def _unpacked(file: IO[bytes]) -> IO[bytes]:
@@ -95,7 +95,7 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
         yield line
 
 
-def _told(difference: Difference) -> tuple[str, str]:
+def _sentences(difference: Difference) -> tuple[str, str]:
     known = difference.what in _WHAT
     chinese, english = _WHAT[difference.what] if known else _VALUE
     named = "" if known else f"{difference.what} "

@@ -14,12 +14,12 @@ from services.scoring.district import District
 from services.scoring.domain.facts import Fact, facts_of
 from services.scoring.domain.ladder import (
     Call,
+    CaseMatters,
     Cause,
     Matter,
-    Roll,
+    OverdueCases,
     Rung,
     Step,
-    Tally,
     Trigger,
     last_running,
     repeat_matter,
@@ -27,7 +27,7 @@ from services.scoring.domain.ladder import (
 )
 from services.scoring.domain.ledger import standing_id
 from services.scoring.domain.measures import Measure, Names, Times, paper_of
-from services.scoring.repo import MATTERS, MEASURES, ROLLS, STANDINGS, TALLIES
+from services.scoring.repo import MATTERS, MEASURES, OVERDUE_CASES, ROLLS, STANDINGS
 from shared.clock import CHINA
 from shared.contracts.reports import (
     CaseClosed,
@@ -99,7 +99,7 @@ async def load_heard(uow: UnitOfWork, district: District, events: Sequence[Event
     frozen = {id for told in standings if told.frozen for id in _standings_beside(district, told)}
     rolls, _, _ = await asyncio.gather(
         uow.load(ROLLS, cases),
-        uow.load(TALLIES, {_tally_id(fact) for fact in facts}),
+        uow.load(OVERDUE_CASES, {_overdue_id(fact) for fact in facts}),
         uow.load(STANDINGS, frozen),
     )
     matters = {id for roll in rolls.values() for id in roll.open.values()}
@@ -188,10 +188,10 @@ async def _call_for_case(uow: UnitOfWork, district: District, fact: Fact) -> Non
     await _call(uow, district, matter, rung, _why(fact), fact.told_at)
 
 
-async def _found(uow: UnitOfWork, case: str) -> Roll:
+async def _found(uow: UnitOfWork, case: str) -> CaseMatters:
     roll = await uow.find(ROLLS, case)
     if roll is None:
-        roll = Roll(case)
+        roll = CaseMatters(case)
         uow.insert(ROLLS, roll)
     return roll
 
@@ -201,15 +201,15 @@ async def _call_for_repeats(uow: UnitOfWork, district: District, fact: Fact) -> 
     keep = ladder.most(Trigger.REPEATED)
     if not keep:
         return
-    tally = await uow.find(TALLIES, _tally_id(fact))
-    if tally is None:
-        tally = Tally(_tally_id(fact))
-        uow.insert(TALLIES, tally)
-    tally.add(fact.case, fact.happened_at, keep)
-    uow.save(TALLIES, tally)
-    rung = ladder.for_tally(tally, fact.case)
+    overdue = await uow.find(OVERDUE_CASES, _overdue_id(fact))
+    if overdue is None:
+        overdue = OverdueCases(_overdue_id(fact))
+        uow.insert(OVERDUE_CASES, overdue)
+    overdue.add(fact.case, fact.happened_at, keep)
+    uow.save(OVERDUE_CASES, overdue)
+    rung = ladder.for_overdue(overdue, fact.case)
     if rung is not None:
-        period = month_of(tally.cases[fact.case])
+        period = month_of(overdue.cases[fact.case])
         cause = Cause(f"repeat:{fact.category}:{period}", category=fact.category, period=period)
         matter = Matter(repeat_matter(fact.category, fact.unit, period), fact.unit, cause)
         basis = f"“{district.category_of(fact.category)}”类案件近期多次逾期"
@@ -330,7 +330,7 @@ def _of_standing(period: str, unit: str) -> Matter:
     return Matter(standing_matter(period, unit), unit, Cause(f"standing:{period}", period=period))
 
 
-def _tally_id(fact: Fact) -> str:
+def _overdue_id(fact: Fact) -> str:
     return f"{fact.category}:{fact.unit}"
 
 

@@ -13,15 +13,15 @@ from services.scoring.commands.rules import tell_ledger
 from services.scoring.domain.archive import rule_lines
 from services.scoring.domain.ledger import standing_id
 from services.scoring.domain.periods import (
-    Calendar,
+    ClosedMonths,
     Period,
     PeriodState,
-    Place,
     Seal,
     SealedScheme,
+    SealedStanding,
     Text,
     digest,
-    placed,
+    sealed_standings,
     standing_lines,
 )
 from services.scoring.repo import CALENDARS, CHARGES, CURRENT, LEDGERS, PERIODS, RULE_BOOKS, SEALS, STANDINGS, TEXTS
@@ -59,11 +59,11 @@ async def freeze(uow: UnitOfWork, store: Store, period: str, units: set[str], su
     return known
 
 
-async def _begin(uow: UnitOfWork, store: Store, calendar: Calendar | None, period: str) -> None:
+async def _begin(uow: UnitOfWork, store: Store, calendar: ClosedMonths | None, period: str) -> None:
     """Freeze the month in the calendar, which shows its order."""
     if calendar is None:
         _require_next(period, min(await first_month(store) or period, period))
-        calendar = Calendar(CURRENT, first=period)
+        calendar = ClosedMonths(CURRENT, first=period)
         uow.insert(CALENDARS, calendar)
     else:
         _require_next(period, next_month(calendar.frozen_through))
@@ -150,13 +150,15 @@ async def publish(
 async def _sealed(
     uow: UnitOfWork,
     period: Period,
-    calendar: Calendar,
+    calendar: ClosedMonths,
     groups: Mapping[str, str],
     signer: Signer,
     scheme: SealedScheme | None,
 ) -> Seal:
     standings = await uow.load(STANDINGS, [standing_id(unit, period.id) for unit in period.units])
-    places = placed(Place.of(standing, groups.get(standing.unit, "")) for standing in standings.values())
+    places = sealed_standings(
+        SealedStanding.of(standing, groups.get(standing.unit, "")) for standing in standings.values()
+    )
     book = await uow.get(RULE_BOOKS, CURRENT)
     rules = await _kept(uow, Text.of(rule_lines(book.rules)))
     seal = Seal(

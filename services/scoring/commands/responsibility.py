@@ -13,13 +13,13 @@ from services.scoring.domain.facts import Fact
 from services.scoring.domain.responsibility import (
     REASON_LIMIT,
     Duty,
+    FileRow,
     Plan,
     Row,
     Scope,
     State,
     TaskForce,
     Term,
-    Told,
     checked,
     checked_code,
     checked_force,
@@ -73,7 +73,7 @@ async def lay(uow: UnitOfWork, units: Collection[str], id: str, unit: str, reaso
     return fact
 
 
-async def adopt(uow: UnitOfWork, sample: Sequence[Told]) -> None:
+async def adopt(uow: UnitOfWork, sample: Sequence[FileRow]) -> None:
     """Put to use what rows of the district's file are not there yet; what is there is the office's."""
     there = await uow.load(MATRIX, [row_id(told.scope, told.code) for told in sample])
     for told in sample:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from services.scoring.domain.drafts import Draft, DraftState, Edition, fingerprint
 from services.scoring.domain.facts import Fact
-from services.scoring.domain.ledger import Charges
+from services.scoring.domain.ledger import ChargeCount
 from services.scoring.domain.rules import Rule, RuleBook
 from services.scoring.domain.writing import day_of
 from services.scoring.repo import CHARGES, CURRENT, FACTS, RULE_BOOKS, RULE_DRAFTS, RULE_EDITIONS
@@ -119,7 +119,7 @@ async def tell_ledger(uow: UnitOfWork, about: str, told: EventModel) -> None:
     """Send something to a unit's ledger; `about` is `<matter>:<unit>`, of which each telling is numbered."""
     charges = await uow.find(CHARGES, about)
     if charges is None:
-        charges = Charges(about)
+        charges = ChargeCount(about)
         uow.insert(CHARGES, charges)
     charges.times += 1
     uow.save(CHARGES, charges, told)

@@ -10,15 +10,15 @@ from services.scoring.domain.facts import Fact
 from services.scoring.domain.periods import SealedScheme
 from services.scoring.domain.scheme import (
     NAME_LIMIT,
+    DistrictCodes,
     Edition,
-    Known,
     Scheme,
+    SchemeContent,
     SchemeState,
     SchemeTree,
     StandardInForce,
     Timeline,
     Tree,
-    Wanted,
     standard_id,
     standards_of,
     text_faults,
@@ -51,7 +51,7 @@ async def adopt_edition(uow: UnitOfWork, edition: Edition) -> bool:
     return True
 
 
-async def draft(uow: UnitOfWork, known: Known, wanted: Wanted, by: str) -> Scheme:
+async def draft(uow: UnitOfWork, known: DistrictCodes, wanted: SchemeContent, by: str) -> Scheme:
     """A new version, as a draft. Raises Several (scheme-faulty)."""
     return _draft(uow, await _timeline(uow), wanted.checked(known), by)
 
@@ -61,10 +61,12 @@ async def copy(uow: UnitOfWork, version: int, name: str, by: str) -> Scheme:
     earlier, tree = await _scheme(uow, version), await _tree(uow, version)
     if found := list(text_faults("name", name, NAME_LIMIT, required=True)):
         raise Several("scheme-faulty", found)
-    return _draft(uow, await _timeline(uow), Wanted(tidy(name), earlier.source, tree), by)
+    return _draft(uow, await _timeline(uow), SchemeContent(tidy(name), earlier.source, tree), by)
 
 
-async def rewrite(uow: UnitOfWork, known: Known, version: int, based_on: int, wanted: Wanted, by: str) -> Scheme:
+async def rewrite(
+    uow: UnitOfWork, known: DistrictCodes, version: int, based_on: int, wanted: SchemeContent, by: str
+) -> Scheme:
     """Put this in the place of a draft's content.
 
     Raises NotFound, Refused (scheme-not-a-draft, scheme-stale: `based_on` is not the draft's revision), Several.
@@ -80,7 +82,9 @@ async def rewrite(uow: UnitOfWork, known: Known, version: int, based_on: int, wa
     return scheme
 
 
-async def publish(uow: UnitOfWork, known: Known, version: int, based_on: int, effective_from: str, by: str) -> Scheme:
+async def publish(
+    uow: UnitOfWork, known: DistrictCodes, version: int, based_on: int, effective_from: str, by: str
+) -> Scheme:
     """Have a draft in force from a day on, today (Asia/Shanghai) at the earliest: what happened is not judged anew.
 
     Raises NotFound, Invalid (day-unfit, effective-from-past), Refused (scheme-not-a-draft, scheme-stale, scheme-empty,
@@ -93,7 +97,7 @@ async def publish(uow: UnitOfWork, known: Known, version: int, based_on: int, ef
         raise Invalid("day-unfit", field="effective_from", least=YEARS.start, limit=YEARS.stop - 1)
     if effective_from < (today := day_of(uow.now)):
         raise Invalid("effective-from-past", field="effective_from", today=today)
-    Wanted(scheme.name, scheme.source, tree).checked(known)
+    SchemeContent(scheme.name, scheme.source, tree).checked(known)
     await _publish(uow, await _timeline(uow), scheme, tree, effective_from, by)
     return scheme
 
@@ -184,7 +188,7 @@ async def _tree(uow: UnitOfWork, version: int) -> Tree:
     return found.tree
 
 
-def _draft(uow: UnitOfWork, timeline: Timeline, wanted: Wanted, by: str) -> Scheme:
+def _draft(uow: UnitOfWork, timeline: Timeline, wanted: SchemeContent, by: str) -> Scheme:
     timeline.newest += 1
     uow.save(TIMELINES, timeline)
     count, points = weight(wanted.tree)

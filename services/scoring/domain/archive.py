@@ -26,7 +26,16 @@ from hashlib import sha256
 from typing import NoReturn
 
 from services.scoring.domain.ledger import Entry, Ledger, Standing, entry_hash, score_of
-from services.scoring.domain.periods import SUMMARY, Place, Seal, digest, placed, seal_line, standing_lines, written
+from services.scoring.domain.periods import (
+    SUMMARY,
+    Seal,
+    SealedStanding,
+    digest,
+    seal_line,
+    sealed_standings,
+    standing_lines,
+    written,
+)
 from services.scoring.domain.rules import Rule
 from shared.audit import GENESIS, canonical
 from shared.clock import CHINA
@@ -93,7 +102,7 @@ class Verified:
     seal: Seal | None
 
 
-class Tally:
+class ArchiveWriter:
     """The lines of an archive as bytes, and the line that ends them."""
 
     def __init__(self) -> None:
@@ -101,10 +110,10 @@ class Tally:
 
     def add(self, line: str) -> bytes:
         """The bytes of the next line."""
-        told = f"{line}\n".encode()
+        raw = f"{line}\n".encode()
         self._lines += 1
-        self._hash.update(told)
-        return told
+        self._hash.update(raw)
+        return raw
 
     def end(self) -> bytes:
         """The last line."""
@@ -129,8 +138,8 @@ def rule_lines(rules: Iterable[Rule]) -> Iterator[str]:
 
 def row_line(row: Entry | EntryPosted, reversed_by: int | None) -> str:
     """A row of a ledger; what is None is left out, as in its hash."""
-    told = {name: getattr(row, name) for name in EntryPosted.model_fields}
-    return written("row", {k: v for k, v in {**told, "reversed_by": reversed_by}.items() if v is not None})
+    values = {name: getattr(row, name) for name in EntryPosted.model_fields}
+    return written("row", {k: v for k, v in {**values, "reversed_by": reversed_by}.items() if v is not None})
 
 
 def verify(lines: Iterable[bytes], signed: Signed, key: str | None = None) -> Verified:
@@ -150,7 +159,7 @@ class _Source:
         self._taken, self._hash = 0, sha256()
         self._raw = b""
         self.text = ""
-        self.told: dict[str, object] = {}
+        self.content: dict[str, object] = {}
         self.bytes_read = 0
         self.advance()
 
@@ -162,7 +171,7 @@ class _Source:
     @property
     def kind(self) -> str:
         """What the line looked at is."""
-        kind = self.told.get("line")
+        kind = self.content.get("line")
         return kind if isinstance(kind, str) else ""
 
     def take(self) -> None:
@@ -177,7 +186,7 @@ class _Source:
         whole = self._raw.endswith(b"\n")
         if not whole and len(self._raw) < LINE_LIMIT:
             raise NotAnArchive("truncated" if self._taken else "format")
-        self.text, self.told = (self._raw[:-1].decode(errors="replace"), _parsed(self._raw)) if whole else ("", {})
+        self.text, self.content = (self._raw[:-1].decode(errors="replace"), _parsed(self._raw)) if whole else ("", {})
 
     def end(self) -> str | None:
         """What is wrong with the last line, or comes after it."""
@@ -190,13 +199,13 @@ class _Source:
 def _parsed(raw: bytes) -> dict[str, object]:
     """The members of the line; none when it is not an object in its one spelling (which rows are seen to later)."""
     try:
-        told = json.loads(raw, parse_float=_refuse, parse_constant=_refuse)
-        if not isinstance(told, dict):
+        found = json.loads(raw, parse_float=_refuse, parse_constant=_refuse)
+        if not isinstance(found, dict):
             return {}
-        fits = told.get("line") == "row" or canonical(told).encode() + b"\n" == raw
+        fits = found.get("line") == "row" or canonical(found).encode() + b"\n" == raw
     except (ValueError, RecursionError, TypeError):
         return {}
-    return told if fits else {}
+    return found if fits else {}
 
 
 def _refuse(text: str) -> NoReturn:
@@ -207,11 +216,11 @@ def _refuse(text: str) -> NoReturn:
 class _Month:
     period: str
     seal: Seal | None
-    places: tuple[Place, ...]
+    places: tuple[SealedStanding, ...]
 
 
 @dataclass(frozen=True)
-class _RuleTold:
+class _SealedRule:
     effective_from: str
     cap: Decimal | None
 
@@ -221,7 +230,7 @@ class _Verifier:
         self._source = source
         self._signed = signed
         self._key = key
-        self._rules: dict[tuple[str, int], _RuleTold] = {}
+        self._rules: dict[tuple[str, int], _SealedRule] = {}
         self._standards: dict[tuple[str, object], Decimal] = {}
         self._rows = 0
         self._suspect: Difference | None = None
@@ -252,12 +261,12 @@ class _Verifier:
         return replace(Difference(what, self._source.number), **where)  # type: ignore[arg-type]  # fields by name
 
     def _header(self) -> tuple[str, bool]:
-        told, source = self._source.told, self._source
-        if source.kind != "export" or told.get("format") != FORMAT:
+        content, source = self._source.content, self._source
+        if source.kind != "export" or content.get("format") != FORMAT:
             raise NotAnArchive("format")
-        if told.get("version") != VERSION or isinstance(told.get("version"), bool):
+        if content.get("version") != VERSION or isinstance(content.get("version"), bool):
             raise NotAnArchive("version")
-        period, sealed = told.get("period"), told.get("sealed")
+        period, sealed = content.get("period"), content.get("sealed")
         fits = isinstance(period, str) and _PERIOD.fullmatch(period) and isinstance(sealed, bool)
         if not fits or source.text != header_line(str(period), sealed=bool(sealed)):
             self._differ("line")
@@ -267,7 +276,7 @@ class _Verifier:
     def _texts(self, kind: str, read: Callable[[Mapping[str, object]], None]) -> Iterator[str]:
         while self._source.kind == kind:
             try:
-                read(self._source.told)
+                read(self._source.content)
             except (ValueError, TypeError, KeyError):
                 self._differ("line")
             yield self._source.text
@@ -278,15 +287,15 @@ class _Verifier:
             raise NotAnArchive("too-large")
         self._source.take()
 
-    def _rule(self, told: Mapping[str, object]) -> None:
-        cap, version = told["cap"], told["version"]
+    def _rule(self, content: Mapping[str, object]) -> None:
+        cap, version = content["cap"], content["version"]
         if not isinstance(version, int):
             raise TypeError("a version is a number")
-        rule = _RuleTold(str(told["effective_from"]), None if cap is None else _amount(cap))
-        self._rules[str(told["code"]), version] = rule
+        rule = _SealedRule(str(content["effective_from"]), None if cap is None else _amount(cap))
+        self._rules[str(content["code"]), version] = rule
 
-    def _standard(self, told: Mapping[str, object]) -> None:
-        self._standards[str(told["code"]), told["version"]] = _amount(told["points"])
+    def _standard(self, content: Mapping[str, object]) -> None:
+        self._standards[str(content["code"]), content["version"]] = _amount(content["points"])
 
     def _texts_fit(self, seal: Seal, rules: Iterable[str], scheme: list[str]) -> None:
         if digest(rules) != seal.rules:
@@ -301,8 +310,8 @@ class _Verifier:
             yield before
 
     def _month(self, before: _Month | None) -> _Month:
-        told = self._source.told
-        period, units = told.get("period"), told.get("units")
+        content = self._source.content
+        period, units = content.get("period"), content.get("units")
         if not (isinstance(period, str) and _PERIOD.fullmatch(period)):
             self._differ("line")
         if before and period != next_month(before.period):
@@ -311,7 +320,7 @@ class _Verifier:
         if seal is None and self._source.text != frozen_line(period, units if isinstance(units, int) else 0):
             self._differ("line", period=period)
         self._take_front()
-        places: list[Place] = []
+        places: list[SealedStanding] = []
         lines: list[str] = []
         while self._source.kind == "standing":
             places.append(self._place(period, places[-1].unit if places else ""))
@@ -324,9 +333,9 @@ class _Verifier:
         return _Month(period, seal, tuple(places))
 
     def _seal(self, period: str, before: _Month | None) -> Seal:
-        told = self._source.told
+        content = self._source.content
         try:
-            values = {name: told[name] for name in (*SUMMARY, "previous", "hash", "signature") if name != "period"}
+            values = {name: content[name] for name in (*SUMMARY, "previous", "hash", "signature") if name != "period"}
             values["sealed_at"] = datetime.fromisoformat(str(values["sealed_at"]))
             seal = Seal(id=period, **values)  # type: ignore[arg-type]  # a seal of other types has another hash
             same = seal_line(seal) == self._source.text
@@ -344,11 +353,11 @@ class _Verifier:
             self._differ("signature", period=period)
         return seal
 
-    def _place(self, period: str, before: str) -> Place:
-        told = {name: value for name, value in self._source.told.items() if name not in {"line", "period"}}
+    def _place(self, period: str, before: str) -> SealedStanding:
+        content = {name: value for name, value in self._source.content.items() if name not in {"line", "period"}}
         try:
-            amounts = {name: _amount(told[name]) for name in ("points_lost", "score")}
-            place = Place(**{**told, **amounts})  # type: ignore[arg-type]  # compared with the line just below
+            amounts = {name: _amount(content[name]) for name in ("points_lost", "score")}
+            place = SealedStanding(**{**content, **amounts})  # type: ignore[arg-type]  # compared with the line just below
             [line] = standing_lines(period, [place])
             ordered = place.unit > before and all(
                 type(number) is int and number >= 0 for number in (place.entries, place.rows)
@@ -356,47 +365,47 @@ class _Verifier:
         except (ValueError, TypeError, KeyError):
             self._differ("line", period=period)
         if line != self._source.text or not ordered:
-            self._differ("standing", unit=str(told.get("unit")), period=period)
+            self._differ("standing", unit=str(content.get("unit")), period=period)
         return place
 
-    def _check_places(self, period: str, places: list[Place], before: _Month | None) -> None:
+    def _check_places(self, period: str, places: list[SealedStanding], before: _Month | None) -> None:
         known = {place.unit for place in places}
         for place in before.places if before else ():
             if place.unit not in known:
                 self._differ("standing", unit=place.unit, period=period)
-        for place, again in zip(places, placed(places), strict=True):
+        for place, again in zip(places, sealed_standings(places), strict=True):
             if place.score != score_of(place.points_lost):
                 self._standing(place, period, "score", score_of(place.points_lost), place.score)
             for name in ("rank", "group_rank"):
                 if getattr(place, name) != getattr(again, name):
                     self._standing(place, period, name, getattr(again, name), getattr(place, name))
 
-    def _standing(self, place: Place, period: str, what: str, expected: object, found: object) -> None:
+    def _standing(self, place: SealedStanding, period: str, what: str, expected: object, found: object) -> None:
         """A score or rank that does not fit; the ledger shows whether it is the one at fault."""
         self._suspect = self._suspect or self._difference(
             what, unit=place.unit, period=period, expected=str(expected), found=str(found)
         )
 
     def _ledgers(self, months: list[_Month]) -> None:
-        marks: dict[str, list[tuple[str, Place]]] = {}
+        marks: dict[str, list[tuple[str, SealedStanding]]] = {}
         for month in months:
             for place in month.places:
                 marks.setdefault(place.unit, []).append((month.period, place))
         if self._key is not None and (seal := months[-1].seal) and seal.key != self._key:
             self._differ("key", period=seal.id, expected=self._key, found=seal.key)
-        for unit, told in marks.items():
-            again = _Again(unit, told, self._rules, self._standards)
+        for unit, sealed in marks.items():
+            again = _Again(unit, sealed, self._rules, self._standards)
             self._checked(again, again.freeze)
-            while self._source.kind == "row" and self._source.told.get("unit") == unit:
-                self._checked(again, lambda again=again: again.row(self._source.told, self._source.text))  # type: ignore[misc]
+            while self._source.kind == "row" and self._source.content.get("unit") == unit:
+                self._checked(again, lambda again=again: again.row(self._source.content, self._source.text))  # type: ignore[misc]
                 self._rows += 1
                 self._source.take()
             if self._source.kind not in {"row", "end"}:
                 self._differ("line", unit=unit, number=again.number)
             self._checked(again, again.finish)
         if self._source.kind == "row":
-            told_unit = self._source.told.get("unit")
-            self._differ("put-in", unit=str(told_unit))
+            other_unit = self._source.content.get("unit")
+            self._differ("put-in", unit=str(other_unit))
 
     def _checked(self, again: _Again, step: Callable[[], None]) -> None:
         number = again.number
@@ -421,8 +430,8 @@ class _Again:
     def __init__(
         self,
         unit: str,
-        marks: list[tuple[str, Place]],
-        rules: Mapping[tuple[str, int], _RuleTold],
+        marks: list[tuple[str, SealedStanding]],
+        rules: Mapping[tuple[str, int], _SealedRule],
         standards: Mapping[tuple[str, object], Decimal],
     ) -> None:
         self.unit = unit
@@ -439,13 +448,13 @@ class _Again:
         """Of the row that is to come."""
         return self._ledger.rows + 1
 
-    def row(self, told: Mapping[str, object], line: str) -> None:
+    def row(self, content: Mapping[str, object], line: str) -> None:
         """Post the row anew. Raises _Unlike, and ValueError and its like for what is no row at all."""
         for name in _AMOUNTS:
-            if name in told:
-                _amount(told[name])
-        row = EntryPosted.model_validate(told)
-        by = told.get("reversed_by")
+            if name in content:
+                _amount(content[name])
+        row = EntryPosted.model_validate(content)
+        by = content.get("reversed_by")
         if by is not None and not isinstance(by, int):
             raise TypeError("reversed_by is a row")
         if self._next == len(self._marks):
@@ -474,7 +483,7 @@ class _Again:
             period, place = self._marks[self._next]
             standing = self._standing(period)
             standing.freeze(self._ledger, datetime.min)  # noqa: DTZ901  (when it was is nowhere told)
-            again = Place.of(standing, place.group)
+            again = SealedStanding.of(standing, place.group)
             for name in ("points_lost", "score", "entries", "head", "ledger_head"):
                 if getattr(again, name) != getattr(place, name):
                     raise _Unlike(name, getattr(again, name), getattr(place, name), period)
@@ -540,8 +549,8 @@ def _require_sound(row: EntryPosted, number: int, head: str) -> None:
         raise _Unlike("edited")
 
 
-def _amount(told: object) -> Decimal:
+def _amount(text: object) -> Decimal:
     """An amount in the one spelling. Raises ValueError for anything else: an exponent could fill the memory."""
-    if not (isinstance(told, str) and _AMOUNT.fullmatch(told)):
+    if not (isinstance(text, str) and _AMOUNT.fullmatch(text)):
         raise ValueError("not an amount")
-    return Decimal(told)
+    return Decimal(text)

@@ -79,15 +79,15 @@ def _flat(tree: Tree) -> Flat:
 
 def _rows(tree: Tree) -> Iterator[tuple[tuple[What, str], dict[str, Value]]]:
     for category in tree:
-        yield (What.CATEGORY, category.code), _told(category)
+        yield (What.CATEGORY, category.code), _fields_of(category)
         for content in category.contents:
-            yield (What.CONTENT, content.code), {**_told(content), "category": category.code}
+            yield (What.CONTENT, content.code), {**_fields_of(content), "category": category.code}
             for standard in content.standards:
-                told = {**_told(standard), **_told(standard.marking), "content": content.code}
-                yield (What.STANDARD, standard.code), told
+                own = {**_fields_of(standard), **_fields_of(standard.marking), "content": content.code}
+                yield (What.STANDARD, standard.code), own
 
 
-def _told(thing: Category | Content | Standard | Marking) -> dict[str, Value]:
+def _fields_of(thing: Category | Content | Standard | Marking) -> dict[str, Value]:
     """The fields of a thing itself, without its code and without what stands below it."""
     below = {"code", "contents", "standards", "marking"}
     return {each.name: getattr(thing, each.name) for each in fields(thing) if each.name not in below}

@@ -50,32 +50,32 @@ class Fact:
         return f"{self.matter}:{self.unit}"
 
 
-def facts_of(told: EventModel, id: str, told_at: datetime) -> Iterator[Fact]:
+def facts_of(data: EventModel, id: str, told_at: datetime) -> Iterator[Fact]:
     """What an event of another service tells of a unit's work; nothing where no unit has a part in it."""
-    if isinstance(told, reports.CaseEvent):
-        yield from _of_case(told, id, told_at)
-    elif isinstance(told, inspections.FindingRecorded):
+    if isinstance(data, reports.CaseEvent):
+        yield from _of_case(data, id, told_at)
+    elif isinstance(data, inspections.FindingRecorded):
         yield Fact(
             id=id,
             kind=FactKind.FINDING,
-            unit=told.unit or "",
-            matter=told.visit,
-            happened_at=told.found_at,
+            unit=data.unit or "",
+            matter=data.visit,
+            happened_at=data.found_at,
             told_at=told_at,
-            category=told.category,
-            severity=told.severity.value,
-            indicator=told.indicators[0] if told.indicators else None,
-            standard=told.standard,
-            visit=told.visit,
-            finding=told.finding,
+            category=data.category,
+            severity=data.severity.value,
+            indicator=data.indicators[0] if data.indicators else None,
+            standard=data.standard,
+            visit=data.visit,
+            finding=data.finding,
         )
 
 
-def _of_case(told: reports.CaseEvent, id: str, told_at: datetime) -> Iterator[Fact]:
-    case = told.case
-    unit = told.returned_by if isinstance(told, reports.CaseReturned) else case.unit
-    kind = _KINDS.get(type(told))
-    overdue = told if isinstance(told, reports.CaseOverdue) else None
+def _of_case(data: reports.CaseEvent, id: str, told_at: datetime) -> Iterator[Fact]:
+    case = data.case
+    unit = data.returned_by if isinstance(data, reports.CaseReturned) else case.unit
+    kind = _KINDS.get(type(data))
+    overdue = data if isinstance(data, reports.CaseOverdue) else None
     if kind is None or not unit or (overdue and overdue.stage not in _STAGES_OF_UNITS):
         return
     happened_at = (overdue.reached_at or case.overdue_at if overdue else None) or told_at

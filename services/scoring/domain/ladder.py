@@ -113,7 +113,7 @@ class Ladder:
         """The highest rung that so many months running in the last place call for."""
         return self._highest(lambda condition: condition.when is Trigger.LAST and months >= condition.at_least)
 
-    def for_tally(self, tally: Tally, case: str) -> Rung | None:
+    def for_overdue(self, overdue: OverdueCases, case: str) -> Rung | None:
         """The highest rung that a unit's overdue cases of one category call for, among those within days of `case`.
 
         Cases are heard of in any order: whichever comes last finds the others, before it and after.
@@ -122,7 +122,7 @@ class Ladder:
         def repeated(condition: Condition) -> bool:
             return (
                 condition.when is Trigger.REPEATED
-                and tally.most_beside(case, timedelta(days=condition.within_days)) >= condition.at_least
+                and overdue.most_beside(case, timedelta(days=condition.within_days)) >= condition.at_least
             )
 
         return self._highest(repeated)
@@ -168,7 +168,7 @@ def _faults(rung: Rung) -> Iterator[str]:
 
 
 @dataclass
-class Tally:
+class OverdueCases:
     """A unit's newest overdue cases of one category, and when each became so; the identity is `<category>:<unit>`."""
 
     id: str
@@ -190,7 +190,7 @@ class Tally:
 
 
 @dataclass
-class Roll:
+class CaseMatters:
     """Which matters a case has brought about and that are its own still; the identity is the case.
 
     A unit that gets the case again, or has it again after it was signed off, starts at the bottom of the ladder:

@@ -160,11 +160,11 @@ class Ledger:
     def post(self, charge: ChargeMade, origin: Standing, posted_at: datetime) -> Entry:
         """The next row, for a charge that belongs to the month of the standing `origin`."""
         amount = origin.claim(charge.bucket, charge.cap, charge.points)
-        told = {name: getattr(charge, name) for name in _CARRIED}
+        values = {name: getattr(charge, name) for name in _CARRIED}
         late = self.period_for(charge.happened_at) != origin.period
         return self._add(
             Entry(
-                **told,
+                **values,
                 id="",
                 number=0,
                 unit=self.id,
@@ -183,10 +183,10 @@ class Ledger:
         claimed = entry.points if entry.claimed is None else entry.claimed
         amount = origin.claim(entry.bucket, entry.cap, -claimed)
         period = entry.period if entry.period > self.frozen_through else next_month(self.frozen_through)
-        told = {name: getattr(entry, name) for name in _CARRIED}
+        values = {name: getattr(entry, name) for name in _CARRIED}
         return self._add(
             Entry(
-                **{**told, "basis": basis, "happened_at": happened_at},
+                **{**values, "basis": basis, "happened_at": happened_at},
                 id="",
                 number=0,
                 unit=self.id,
@@ -224,7 +224,7 @@ class Reversal:
 
 
 @dataclass
-class Charges:
+class ChargeCount:
     """How often something has cost a unit points; the identity is `<matter>:<unit>`."""
 
     id: str
@@ -264,9 +264,9 @@ def entry_hash(entry: Entry | EntryPosted) -> str:
 
     What is None is left out, so that rows from before a field was there keep their hash.
     """
-    told = {name: getattr(entry, name) for name in _HASHED}
+    values = {name: getattr(entry, name) for name in _HASHED}
     return chain_hash(
-        entry.previous, {name: value for name, value in told.items() if name in _ALWAYS or value is not None}
+        entry.previous, {name: value for name, value in values.items() if name in _ALWAYS or value is not None}
     )
 
 

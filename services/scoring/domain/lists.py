@@ -233,11 +233,11 @@ def sentence(written: str, field: str, limit: int) -> str:
 
     Raises Invalid: list-reason-sentence, and what `text` raises.
     """
-    told = text(written, field, limit)
-    ends = [found.start() for found in _ENDS.finditer(told)]
-    if (ends and ends[0] != len(told) - 1) or not _ENDS.sub("", told):
+    sentence = text(written, field, limit)
+    ends = [found.start() for found in _ENDS.finditer(sentence)]
+    if (ends and ends[0] != len(sentence) - 1) or not _ENDS.sub("", sentence):
         raise Invalid("list-reason-sentence", field=field)
-    return told if ends else text(f"{told}。", field, limit)
+    return sentence if ends else text(f"{sentence}。", field, limit)
 
 
 def text(written: str, field: str, limit: int) -> str:
@@ -245,12 +245,12 @@ def text(written: str, field: str, limit: int) -> str:
 
     Raises Invalid: text-required, text-too-long, text-has-markup, text-has-control-characters, text-has-telephone.
     """
-    told = plain_text(written, field, limit, required=True)
-    if _BREAK.search(told):
+    sentence = plain_text(written, field, limit, required=True)
+    if _BREAK.search(sentence):
         raise Invalid("text-has-control-characters", field=field)
-    if _TELEPHONE.search(told):
+    if _TELEPHONE.search(sentence):
         raise Invalid("text-has-telephone", field=field)
-    return told
+    return sentence
 
 
 def paper(issued: RedBlackList, terms: Terms, district: str, url: str | None) -> Paper:

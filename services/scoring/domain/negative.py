@@ -98,8 +98,8 @@ class Situation:
 
     def date_of(self, which: Date) -> date | None:
         """The date that a window looks back from."""
-        told = self.annual_test if which is Date.ANNUAL_TEST else self.application
-        return date.fromisoformat(told) if told else None
+        day = self.annual_test if which is Date.ANNUAL_TEST else self.application
+        return date.fromisoformat(day) if day else None
 
 
 @dataclass(frozen=True)
@@ -249,8 +249,8 @@ def warnings_of(
             left = (each.until - today).days
             effect = each.sanction.effect
             found.append(Warning(Alarm.ENDS, each.until, left, effect=effect, items=(item,), event=event))
-    told = (each for each in found if each.days <= days)
-    return sorted(told, key=lambda each: (each.day, each.alarm, each.event or "", each.items))
+    near = (each for each in found if each.days <= days)
+    return sorted(near, key=lambda each: (each.day, each.alarm, each.event or "", each.items))
 
 
 def _of_windows(items: Sequence[Item], situation: Situation, today: date) -> Iterator[Warning]:
@@ -368,19 +368,19 @@ class NegativeEvent:
             raise Refused("negative-event-state", state=self.state.value)
 
 
-def checked(told: NegativeList, units: Collection[str]) -> NegativeList:
+def checked(listed: NegativeList, units: Collection[str]) -> NegativeList:
     """The list, when it makes sense. Raises the first of its `faults`."""
-    for fault in faults(told, units):
+    for fault in faults(listed, units):
         raise fault
-    return told
+    return listed
 
 
-def faults(told: NegativeList, units: Collection[str]) -> Iterator[Invalid]:
+def faults(listed: NegativeList, units: Collection[str]) -> Iterator[Invalid]:
     """Everything that is wrong with an edition of the list: a slip would silently cost nothing."""
-    if not 0 <= told.warn_days <= WARN_LIMIT:
-        yield Invalid("negative-number-unfit", field="warn_days", given=told.warn_days, limit=WARN_LIMIT)
+    if not 0 <= listed.warn_days <= WARN_LIMIT:
+        yield Invalid("negative-number-unfit", field="warn_days", given=listed.warn_days, limit=WARN_LIMIT)
     seen: set[tuple[str, int]] = set()
-    for place, item in enumerate(told.items):
+    for place, item in enumerate(listed.items):
         where = f"items.{place}"
         if (item.code, item.version) in seen:
             yield Invalid("listed-twice", field=f"{where}.version", given=f"{item.code}@{item.version}")
@@ -390,8 +390,8 @@ def faults(told: NegativeList, units: Collection[str]) -> Iterator[Invalid]:
                 yield Invalid("unit-unknown", field=f"{where}.lead", given=unit)
         yield from _days_faults(where, item.effective_from)
         for number, sanction in enumerate(item.sanctions):
-            yield from _sanction_faults(sanction, told.situations, f"{where}.sanctions.{number}")
-    for place, situation in enumerate(told.situations):
+            yield from _sanction_faults(sanction, listed.situations, f"{where}.sanctions.{number}")
+    for place, situation in enumerate(listed.situations):
         days = (situation.effective_from, situation.annual_test, situation.application)
         yield from _days_faults(f"situations.{place}", *days)
 

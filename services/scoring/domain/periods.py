@@ -54,7 +54,7 @@ class Period:
 
 
 @dataclass
-class Calendar:
+class ClosedMonths:
     """How far months are frozen and published; there is one. Months follow each other, so both are the last such."""
 
     id: str
@@ -66,7 +66,7 @@ class Calendar:
 
 
 @dataclass(frozen=True)
-class Place:
+class SealedStanding:
     """Where a unit stood in a month for good.
 
     `head` is the hash of the last row that counted, `rows` and `ledger_head` are the whole ledger's when it was
@@ -85,7 +85,7 @@ class Place:
     group_rank: int = 0
 
     @classmethod
-    def of(cls, standing: Standing, group: str) -> Place:
+    def of(cls, standing: Standing, group: str) -> SealedStanding:
         """The place of a standing that is frozen, not ranked yet."""
         return cls(
             unit=standing.unit,
@@ -120,12 +120,12 @@ class Seal:
     previous: str
     hash: str = ""
     signature: str = ""
-    places: tuple[Place, ...] = field(default=(), repr=False)
+    places: tuple[SealedStanding, ...] = field(default=(), repr=False)
 
     def summary(self) -> dict[str, object]:
         """What the hash covers, besides the seal before."""
-        told = {name: getattr(self, name) for name in SUMMARY if name != "period"}
-        return {"period": self.id, **told}
+        fields = {name: getattr(self, name) for name in SUMMARY if name != "period"}
+        return {"period": self.id, **fields}
 
     def hashed(self) -> Seal:
         """The seal with the hash that it should have."""
@@ -151,8 +151,8 @@ class Text:
     @classmethod
     def of(cls, lines: Iterable[str]) -> Text:
         """The text of these lines."""
-        told = tuple(lines)
-        return cls(digest(told), told)
+        whole = tuple(lines)
+        return cls(digest(whole), whole)
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class SealedScheme:
             yield written("scheme", {**standard, "version": self.version})
 
 
-def placed(places: Iterable[Place]) -> list[Place]:
+def sealed_standings(places: Iterable[SealedStanding]) -> list[SealedStanding]:
     """The places with their ranks, by unit. Units without a group are ranked among all only (`group_rank` 0)."""
     by_unit = sorted(places, key=lambda place: place.unit)
     scores = {place.unit: place.score for place in by_unit}
@@ -193,7 +193,7 @@ def written(kind: str, fields: Mapping[str, object]) -> str:
     return canonical({"line": kind, **fields})
 
 
-def standing_lines(period: str, places: Iterable[Place]) -> Iterator[str]:
+def standing_lines(period: str, places: Iterable[SealedStanding]) -> Iterator[str]:
     """The standings of a month, written out."""
     for place in places:
         yield written("standing", {"period": period, **asdict(place)})

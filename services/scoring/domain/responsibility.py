@@ -95,7 +95,7 @@ class Duty:
 
 
 @dataclass(frozen=True)
-class Told:
+class FileRow:
     """A row as the district's file has it: with its first term."""
 
     scope: Scope
@@ -223,8 +223,8 @@ def row_id(scope: Scope, code: str) -> str:
 
 def rows_for(fact: Fact) -> list[str]:
     """The rows that may say who answers for a fact, in the order in which they are asked."""
-    told = ((Scope.STANDARD, fact.standard), (Scope.INDICATOR, fact.indicator))
-    return [row_id(scope, code) for scope, code in told if code]
+    codes = ((Scope.STANDARD, fact.standard), (Scope.INDICATOR, fact.indicator))
+    return [row_id(scope, code) for scope, code in codes if code]
 
 
 def responsible_at(rows: Mapping[str, Row], codes: Iterable[str], moment: datetime) -> Duty | None:
@@ -269,15 +269,15 @@ def checked(duty: Duty, units: Collection[str]) -> Duty:
     )
 
 
-def checked_file(rows: Sequence[Told], units: Collection[str]) -> list[Told]:
+def checked_file(rows: Sequence[FileRow], units: Collection[str]) -> list[FileRow]:
     """The rows of the district's file. Raises Invalid: see `checked`; listed-twice, code-malformed, day-unfit."""
-    ids = [row_id(told.scope, told.code) for told in rows]
-    for place, told in enumerate(rows):
-        code(told.code, f"rows.{place}.code")
-        day(told.effective_from, f"rows.{place}.effective_from")
+    ids = [row_id(row.scope, row.code) for row in rows]
+    for place, row in enumerate(rows):
+        code(row.code, f"rows.{place}.code")
+        day(row.effective_from, f"rows.{place}.effective_from")
         if ids[place] in ids[:place]:
-            raise Invalid("listed-twice", field=f"rows.{place}.code", given=told.code)
-    return [replace(told, duty=checked(told.duty, units)) for told in rows]
+            raise Invalid("listed-twice", field=f"rows.{place}.code", given=row.code)
+    return [replace(row, duty=checked(row.duty, units)) for row in rows]
 
 
 def checked_force(force: TaskForce, where: str = "") -> TaskForce:

@@ -204,10 +204,10 @@ def _require_days_to_come(rules: Sequence[Rule], today: str) -> None:
 
 def checked(rules: Iterable[Rule]) -> list[Rule]:
     """The rules, when they make sense: a slip in a code would silently cost nothing. Raises the first of `faults`."""
-    told = list(rules)
-    for fault in faults(told):
+    ordered = list(rules)
+    for fault in faults(ordered):
         raise fault
-    return told
+    return ordered
 
 
 def faults(rules: Iterable[Rule]) -> Iterator[Invalid]:

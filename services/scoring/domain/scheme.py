@@ -83,7 +83,7 @@ Tree = tuple[Category, ...]
 
 
 @dataclass(frozen=True)
-class Known:
+class DistrictCodes:
     """What a scheme may name: units and types of venues, by code."""
 
     units: Collection[str]
@@ -91,14 +91,14 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SchemeContent:
     """All that a version says."""
 
     name: str
     source: str
     tree: Tree
 
-    def faults(self, known: Known) -> list[DomainError]:
+    def faults(self, known: DistrictCodes) -> list[DomainError]:
         """Everything that is wrong with it."""
         return [
             *text_faults("name", self.name, NAME_LIMIT, required=True),
@@ -106,11 +106,11 @@ class Wanted:
             *faults(self.tree, known),
         ]
 
-    def checked(self, known: Known) -> Wanted:
+    def checked(self, known: DistrictCodes) -> SchemeContent:
         """The content in the form in which it is kept. Raises Several (scheme-faulty) with all of its faults."""
         if found := self.faults(known):
             raise Several("scheme-faulty", found)
-        return Wanted(tidy(self.name), tidy(self.source), tidied(self.tree))
+        return SchemeContent(tidy(self.name), tidy(self.source), tidied(self.tree))
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Edition:
 
     version: int
     effective_from: str
-    wanted: Wanted
+    wanted: SchemeContent
 
 
 class SchemeState(StrEnum):
@@ -312,7 +312,7 @@ def text_faults(field: str, text: str, limit: int, *, required: bool = False) ->
         yield Invalid(hidden, field=field)
 
 
-def faults(tree: Tree, known: Known) -> Iterator[DomainError]:
+def faults(tree: Tree, known: DistrictCodes) -> Iterator[DomainError]:
     """Everything that keeps a tree from being used, each fault naming its field."""
     if (count := weight(tree)[0]) > STANDARDS_LIMIT:
         yield Invalid("scheme-too-large", field="categories", given=count, limit=STANDARDS_LIMIT)
@@ -328,7 +328,7 @@ def faults(tree: Tree, known: Known) -> Iterator[DomainError]:
             yield from _content_faults(content, f"{where}.contents.{number}", codes, known)
 
 
-def _content_faults(content: Content, where: str, codes: _Codes, known: Known) -> Iterator[DomainError]:
+def _content_faults(content: Content, where: str, codes: _Codes, known: DistrictCodes) -> Iterator[DomainError]:
     yield from codes.faults("content", content.code, f"{where}.code")
     yield from text_faults(f"{where}.name", content.name, NAME_LIMIT, required=True)
     if not content.standards:
@@ -338,7 +338,7 @@ def _content_faults(content: Content, where: str, codes: _Codes, known: Known) -
         yield from _standard_faults(standard, f"{where}.standards.{place}", known)
 
 
-def _standard_faults(standard: Standard, where: str, known: Known) -> Iterator[DomainError]:
+def _standard_faults(standard: Standard, where: str, known: DistrictCodes) -> Iterator[DomainError]:
     yield from text_faults(f"{where}.text", standard.text, TEXT_LIMIT, required=True)
     yield from text_faults(f"{where}.source", standard.source, NAME_LIMIT)
     yield from points_faults(standard.points, f"{where}.points")
@@ -376,9 +376,9 @@ class _Codes:
         self._seen.add((kind, code))
 
 
-def _list_faults(field: str, told: Sequence[str]) -> Iterator[DomainError]:
-    if len(told) > LIST_LIMIT:
+def _list_faults(field: str, codes: Sequence[str]) -> Iterator[DomainError]:
+    if len(codes) > LIST_LIMIT:
         yield Invalid("list-too-long", field=field, limit=LIST_LIMIT)
-    for place, each in enumerate(told):
-        if each in told[:place]:
+    for place, each in enumerate(codes):
+        if each in codes[:place]:
             yield Invalid("listed-twice", field=f"{field}.{place}", given=each[:CODE_LIMIT])

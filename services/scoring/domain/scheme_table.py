@@ -21,7 +21,7 @@ from services.scoring.domain.scheme import (
     STANDARDS_LIMIT,
     Category,
     Content,
-    Known,
+    DistrictCodes,
     Method,
     Standard,
     Tree,
@@ -108,8 +108,8 @@ class Words:
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = {code: tidy(name) for code, name in names.items()}
-        told = list(self._names.values())
-        self._codes = {name: code for code, name in self._names.items() if told.count(name) == 1}
+        all_names = list(self._names.values())
+        self._codes = {name: code for code, name in self._names.items() if all_names.count(name) == 1}
 
     def written(self, code: str) -> str:
         """How it is written."""
@@ -126,7 +126,7 @@ class Dictionary:
     """The words for all that a table names."""
 
     def __init__(self, units: Mapping[str, str], venues: Mapping[str, str]) -> None:
-        self.known = Known(units, venues)
+        self.known = DistrictCodes(units, venues)
         self.units, self.venues = Words(units), Words(venues)
         self.methods = Words({method.value: name for method, name in METHODS_ZH.items()})
         self.kinds = Words({kind.value: name for kind, name in KINDS_ZH.items()})
@@ -142,8 +142,8 @@ def rows_of(tree: Tree, words: Dictionary) -> Iterator[list[Cell]]:
     for category in tree:
         for content in category.contents:
             for standard in content.standards:
-                told = _cells(category, content, standard, words)
-                yield [told[column] for column in Column]
+                cells = _cells(category, content, standard, words)
+                yield [cells[column] for column in Column]
 
 
 def _cells(category: Category, content: Content, standard: Standard, words: Dictionary) -> dict[Column, Cell]:
@@ -237,12 +237,12 @@ class TableReader:
             where = f"{letters(place)}1"
             if isinstance(cell, Broken):
                 self.skip(cell, where)
-            elif (told := _text(cell)) is None or (told and told not in known):
+            elif (text := _text(cell)) is None or (text and text not in known):
                 self.complain(Invalid("column-unknown", known="、".join(known)), where)
-            elif told and known[told] in self._places:
-                self.complain(Invalid("listed-twice", given=told), where)
-            elif told:
-                self._places[known[told]] = place
+            elif text and known[text] in self._places:
+                self.complain(Invalid("listed-twice", given=text), where)
+            elif text:
+                self._places[known[text]] = place
         for column in NEEDED:
             if column not in self._places and not self._faults:
                 self.complain(Invalid("column-missing", column=column.value), "A1")
@@ -337,17 +337,17 @@ class _Row:
                 self._refuse(column, Invalid("cell-required"))
 
     def text(self, column: Column) -> str:
-        told = _text(self._cell(column))
-        if told is None:
+        text = _text(self._cell(column))
+        if text is None:
             self._refuse(column, Invalid("cell-unreadable"))
-        return told or ""
+        return text or ""
 
     def amount(self, column: Column) -> Decimal | None:
         """A number, exactly as it is written."""
-        if not (told := self.text(column)):
+        if not (text := self.text(column)):
             return None
         try:
-            number = Decimal(_folded(told))
+            number = Decimal(_folded(text))
         except InvalidOperation:
             number = Decimal("NaN")
         if number.is_finite():
@@ -369,9 +369,9 @@ class _Row:
         cell = self._cell(column)
         if isinstance(cell, date):
             return (cell.date() if isinstance(cell, datetime) else cell).isoformat()
-        if not (told := self.text(column)):
+        if not (text := self.text(column)):
             return None
-        found = _DAY.fullmatch(_folded(told))
+        found = _DAY.fullmatch(_folded(text))
         day = f"{found[1]}-{int(found[2]):02}-{int(found[3]):02}" if found else ""
         if is_day(day):
             return day
@@ -380,10 +380,10 @@ class _Row:
 
     def one(self, column: Column, words: Words, unknown: Unknown) -> str | None:
         """The code of what a cell names; None where it names nothing, or nothing that is known."""
-        told = self.text(column)
-        found = words.read(told)
-        if told and found is None:
-            self._refuse(column, unknown(told[:CODE_LIMIT]))
+        text = self.text(column)
+        found = words.read(text)
+        if text and found is None:
+            self._refuse(column, unknown(text[:CODE_LIMIT]))
         return found
 
     def several(self, column: Column, words: Words, unknown: Unknown) -> list[str]:
@@ -396,9 +396,9 @@ class _Row:
                 codes.append(code)
         return codes
 
-    def require_same(self, column: Column, told: str, before: str, row: int) -> None:
+    def require_same(self, column: Column, text: str, before: str, row: int) -> None:
         """One code has one name throughout."""
-        if told != before:
+        if text != before:
             self._refuse(column, Invalid("cell-differs", other=self._reader.cell(column, row)))
 
     def _cell(self, column: Column) -> Cell:
@@ -427,12 +427,12 @@ def _no_unit(given: str) -> DomainError:
 
 def letters(column: int) -> str:
     """What a spreadsheet calls its columns, from 0: A to Z, AA and on."""
-    told = ""
+    text = ""
     column += 1
     while column:
         column, rest = divmod(column - 1, 26)
-        told = chr(ord("A") + rest) + told
-    return told
+        text = chr(ord("A") + rest) + text
+    return text
 
 
 def _order(cell: str) -> tuple[int, int, str]:

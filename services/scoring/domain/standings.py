@@ -54,10 +54,10 @@ class Span:
     @property
     def months(self) -> list[str]:
         """Its months in order."""
-        told = [self.first]
-        while told[-1] < self.last:
-            told.append(next_month(told[-1]))
-        return told
+        months = [self.first]
+        while months[-1] < self.last:
+            months.append(next_month(months[-1]))
+        return months
 
     @property
     def before(self) -> Span:
@@ -158,11 +158,11 @@ class Formula:
         if span.kind == "month":
             return scores.get(span.name, FULL_SCORE)
         weights = dict(zip(span.months, self.quarter if span.kind == "quarter" else self.year, strict=True))
-        told = [month for month in weights if month in scores]
-        if not told:
+        known = [month for month in weights if month in scores]
+        if not known:
             return FULL_SCORE
-        total = sum((weights[month] * scores[month] for month in told), Decimal(0))
-        return self.rounded(total / sum((weights[month] for month in told), Decimal(0)))
+        total = sum((weights[month] * scores[month] for month in known), Decimal(0))
+        return self.rounded(total / sum((weights[month] for month in known), Decimal(0)))
 
     def of_parts(
         self, composite: Composite, rates: Mapping[str, Decimal], negative: Decimal = Decimal(0)
@@ -181,18 +181,18 @@ class Formula:
 
         The weights of the years that are there then count as the whole. None without any year.
         """
-        told = [
+        known = [
             (weight, scores[year]) for weight, year in zip(self.cycle.weights, years, strict=True) if year in scores
         ]
-        if not told:
+        if not known:
             return None
-        total = sum((weight * score for weight, score in told), Decimal(0))
-        return self.rounded(total / sum((weight for weight, _ in told), Decimal(0)))
+        total = sum((weight * score for weight, score in known), Decimal(0))
+        return self.rounded(total / sum((weight for weight, _ in known), Decimal(0)))
 
     def mean(self, scores: Iterable[Decimal]) -> Decimal:
         """The plain mean, rounded; of nothing 0."""
-        told = list(scores)
-        return self.rounded(sum(told, Decimal(0)) / len(told)) if told else Decimal(0)
+        known = list(scores)
+        return self.rounded(sum(known, Decimal(0)) / len(known)) if known else Decimal(0)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ NOTHING = Decimal(0)
 
 
 @dataclass
-class Tally:
+class Cost:
     """How often a rule applied, and what that came to."""
 
     times: int = 0
@@ -38,21 +38,21 @@ class Side:
     book: RuleBook
     ledgers: dict[str, Ledger] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
-    tallies: dict[str, Tally] = field(default_factory=dict)
+    costs: dict[str, Cost] = field(default_factory=dict)
 
     def take(self, fact: Fact) -> dict[str, Decimal]:
         """Post what the fact costs; answers what each rule made of it."""
-        cost: dict[str, Decimal] = {}
+        points: dict[str, Decimal] = {}
         for charge in self.book.charges(fact):
             ledger = self.ledgers.setdefault(fact.unit, Ledger(fact.unit))
             standing = self.standings.setdefault(fact.unit, Standing.of(fact.unit, month_of(fact.happened_at)))
             entry = ledger.post(charge, standing, fact.told_at)
             standing.count(entry)
-            tally = self.tallies.setdefault(charge.rule, Tally())
-            tally.times += 1
-            tally.points += entry.points
-            cost[charge.rule] = entry.points
-        return cost
+            cost = self.costs.setdefault(charge.rule, Cost())
+            cost.times += 1
+            cost.points += entry.points
+            points[charge.rule] = entry.points
+        return points
 
     def standing(self, unit: str) -> Standing:
         """Where a unit stands."""
@@ -60,7 +60,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Place:
+class Rank:
     """A unit's score and its rank, among all and in its group."""
 
     score: Decimal
@@ -75,8 +75,8 @@ class Move:
 
     unit: str
     group: str
-    before: Place
-    after: Place
+    before: Rank
+    after: Rank
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ class RuleTotal:
     """What a rule came to before and would come to."""
 
     rule: str
-    before: Tally
-    after: Tally
+    before: Cost
+    after: Cost
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class WhatIf:
     def outcome(self) -> Outcome:
         """What all facts so far come to."""
         units = {*self._groups, *self._before.standings, *self._after.standings}
-        before, after = (self._places(side, units) for side in (self._before, self._after))
+        before, after = (self._ranks(side, units) for side in (self._before, self._after))
         moves = [Move(unit, self._groups.get(unit, ""), before[unit], after[unit]) for unit in after]
         return Outcome(self._facts, moves, self._differing, self._differences, self._totals())
 
@@ -153,12 +153,12 @@ class WhatIf:
                 about = (fact.id, fact.kind, fact.unit, fact.matter, fact.case, fact.category, fact.happened_at)
                 self._differences.append(Difference(*about, rule, one, other))
 
-    def _places(self, side: Side, units: Iterable[str]) -> dict[str, Place]:
+    def _ranks(self, side: Side, units: Iterable[str]) -> dict[str, Rank]:
         """By unit, best first."""
         scores = {unit: side.standing(unit).score for unit in units}
         among = ranked_in_groups(scores, self._groups)
         return {
-            unit: Place(scores[unit], side.standing(unit).points_lost, rank, among[unit])
+            unit: Rank(scores[unit], side.standing(unit).points_lost, rank, among[unit])
             for rank, unit in ranked(scores)
         }
 
@@ -166,4 +166,4 @@ class WhatIf:
         """All rules that there are, so that one that never applies is seen, too."""
         before, after = self._before, self._after
         codes = sorted({rule.code for side in (before, after) for rule in side.book.rules})
-        return [RuleTotal(code, before.tallies.get(code, Tally()), after.tallies.get(code, Tally())) for code in codes]
+        return [RuleTotal(code, before.costs.get(code, Cost()), after.costs.get(code, Cost())) for code in codes]

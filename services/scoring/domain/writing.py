@@ -39,10 +39,10 @@ def day(text: str, field: str) -> str:
 def is_day(text: str) -> bool:
     """Whether it is a day of one of `YEARS`, written `YYYY-MM-DD`."""
     try:
-        told = date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         return False
-    return told.year in YEARS and told.isoformat() == text
+    return day.year in YEARS and day.isoformat() == text
 
 
 def day_of(moment: datetime) -> str:

@@ -64,9 +64,9 @@ class AppealFigures(BaseModel):
 
 def appeal_view(appeal: Appeal, now: datetime, *, staff: bool) -> AppealView:
     """The appeal; who decided is for staff."""
-    told = {name: getattr(appeal, name) for name in AppealView.model_fields if name not in {"overdue", "decided_by"}}
-    told["references"] = list(appeal.references)
-    return AppealView(**told, overdue=appeal.is_overdue(now), decided_by=appeal.decided_by if staff else None)
+    values = {name: getattr(appeal, name) for name in AppealView.model_fields if name not in {"overdue", "decided_by"}}
+    values["references"] = list(appeal.references)
+    return AppealView(**values, overdue=appeal.is_overdue(now), decided_by=appeal.decided_by if staff else None)
 
 
 async def appeals(

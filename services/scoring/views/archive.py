@@ -6,9 +6,16 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from services.scoring.domain.archive import Tally, frozen_line, header_line, row_line, rule_lines
+from services.scoring.domain.archive import ArchiveWriter, frozen_line, header_line, row_line, rule_lines
 from services.scoring.domain.ledger import Entry, entry_id, standing_id
-from services.scoring.domain.periods import PeriodState, Place, Text, placed, seal_line, standing_lines
+from services.scoring.domain.periods import (
+    PeriodState,
+    SealedStanding,
+    Text,
+    seal_line,
+    sealed_standings,
+    standing_lines,
+)
 from services.scoring.repo import (
     CALENDARS,
     CURRENT,
@@ -69,25 +76,25 @@ async def _text(store: Store, id: str) -> Sequence[str]:
     return text.lines
 
 
-async def archive(store: Store, told: Contents, groups: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+async def archive(store: Store, contents: Contents, groups: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
     """The archive (see domain/archive.py) in pieces of whole lines; `groups` is for months that have no seal yet."""
-    tally, batch = Tally(), bytearray()
-    async with aclosing(_lines(store, told, groups)) as lines:
+    writer, batch = ArchiveWriter(), bytearray()
+    async with aclosing(_lines(store, contents, groups)) as lines:
         async for line in lines:
-            batch += tally.add(line)
+            batch += writer.add(line)
             if len(batch) > _PIECE:
                 yield bytes(batch)
                 batch.clear()
-    yield bytes(batch + tally.end())
+    yield bytes(batch + writer.end())
 
 
-async def _lines(store: Store, told: Contents, groups: Mapping[str, str]) -> AsyncGenerator[str, None]:
-    yield header_line(told.period, sealed=told.sealed)
-    for line in (*told.rules, *told.scheme):
+async def _lines(store: Store, contents: Contents, groups: Mapping[str, str]) -> AsyncGenerator[str, None]:
+    yield header_line(contents.period, sealed=contents.sealed)
+    for line in (*contents.rules, *contents.scheme):
         yield line
-    places: Sequence[Place] = ()
-    month = told.first
-    while month <= told.period:
+    places: Sequence[SealedStanding] = ()
+    month = contents.first
+    while month <= contents.period:
         seal = await store.get(SEALS, month)
         places = seal.places if seal else await _frozen(store, month, groups)
         yield seal_line(seal) if seal else frozen_line(month, len(places))
@@ -100,11 +107,11 @@ async def _lines(store: Store, told: Contents, groups: Mapping[str, str]) -> Asy
                 yield line
 
 
-async def _frozen(store: Store, month: str, groups: Mapping[str, str]) -> Sequence[Place]:
+async def _frozen(store: Store, month: str, groups: Mapping[str, str]) -> Sequence[SealedStanding]:
     period = await store.get(PERIODS, month)
     units = period.units if period else []
     found = await store.find(STANDINGS, {"_id": {"$in": [standing_id(unit, month) for unit in units]}})
-    return placed(Place.of(standing, groups.get(standing.unit, "")) for standing in found)
+    return sealed_standings(SealedStanding.of(standing, groups.get(standing.unit, "")) for standing in found)
 
 
 async def _rows(store: Store, unit: str, last: int) -> AsyncGenerator[str, None]:
@@ -135,8 +142,8 @@ async def ledgers(store: Store, unit: str | None) -> AsyncGenerator[bytes, None]
     filter: Filter = {} if unit is None else {"unit": unit}
     async with aclosing(_entries(store, filter)) as rows:
         async for entry in rows:
-            told = EntryPosted.model_validate(entry, from_attributes=True)
-            batch += told.model_dump_json(exclude_none=True).encode() + b"\n"
+            event = EntryPosted.model_validate(entry, from_attributes=True)
+            batch += event.model_dump_json(exclude_none=True).encode() + b"\n"
             if len(batch) > _PIECE:
                 yield bytes(batch)
                 batch.clear()

@@ -66,7 +66,7 @@ async def changes(store: Store, units: Sequence[str], since: datetime | None) ->
         raise Invalid("since-too-early", field="since", limit=LONGEST.days)
     limit = ROWS_OF_ONE if len(units) == 1 else ROWS_OF_EACH
     sums = await _sums(store, units, since)
-    told = await asyncio.gather(*(_rows(store, unit, since, limit) for unit in sums))
+    newest = await asyncio.gather(*(_rows(store, unit, since, limit) for unit in sums))
     book = await store.get(RULE_BOOKS, CURRENT)
     names = _names(book)
     return Changes(
@@ -79,7 +79,7 @@ async def changes(store: Store, units: Sequence[str], since: datetime | None) ->
                 why=[_reason(row, names) for row in rows],
                 more=sum(change.rows for change in sums[unit]) - len(rows),
             )
-            for unit, rows in zip(sums, told, strict=True)
+            for unit, rows in zip(sums, newest, strict=True)
         ],
     )
 
@@ -89,11 +89,11 @@ async def _sums(store: Store, units: Sequence[str], since: datetime) -> dict[str
     wanted: Filter = {"unit": {"$in": list(units)}, "posted_at": {"$gte": since}}
     key = {"unit": "$unit", "period": "$period"}
     grouped = {"$group": {"_id": key, "points": {"$sum": "$points"}, "rows": {"$sum": 1}}}
-    told: dict[str, list[Change]] = {}
+    changes: dict[str, list[Change]] = {}
     for row in await store.aggregate(ENTRIES, [{"$match": wanted}, grouped, {"$sort": {"_id": 1}}]):
         change = Change(period=row["_id"]["period"], points=row["points"], rows=row["rows"])
-        told.setdefault(row["_id"]["unit"], []).append(change)
-    return told
+        changes.setdefault(row["_id"]["unit"], []).append(change)
+    return changes
 
 
 async def _rows(store: Store, unit: str, since: datetime, limit: int) -> list[EntryPosted]:

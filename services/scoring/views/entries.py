@@ -200,13 +200,13 @@ def _row(entry: Entry, beside: _Beside, terms: AppealTerms, now: datetime) -> Ro
 
 
 def _evidence(entry: Entry, beside: _Beside) -> EvidenceView:
-    told = EvidenceView(basis=entry.basis)
+    found = EvidenceView(basis=entry.basis)
     if (fact := beside.facts.get(entry.basis)) is not None:
-        told = told.model_copy(update={name: getattr(fact, name) for name in _OF_FACTS})
+        found = found.model_copy(update={name: getattr(fact, name) for name in _OF_FACTS})
     if (proposal := beside.proposals.get(proposal_of(entry.basis) or "")) is not None:
         written = {"reason": proposal.reason, "text": proposal.evidence, "references": list(proposal.references)}
-        told = told.model_copy(update=written)
-    return told
+        found = found.model_copy(update=written)
+    return found
 
 
 _OF_FACTS = ("told_at", "matter", "stage", "level", "severity", "item", "times", "at_stake")

@@ -66,13 +66,13 @@ class ListsInHand(BaseModel):
 def public(list: RedBlackList) -> ListView:
     """What everybody sees of a list that is or was public."""
     items = list.content.items if list.state is ListState.PUBLISHED else ()
-    return ListView(**_told(list), items=items)
+    return ListView(**_heading(list), items=items)
 
 
 def in_hand(list: RedBlackList) -> ListInHand:
     """What staff see of a list."""
     return ListInHand(
-        **_told(list),
+        **_heading(list),
         items=list.content.items,
         version=list.version,
         drafted_at=list.drafted_at,
@@ -122,7 +122,7 @@ def _behind(by: str, after: str) -> list[Filter]:
     return [{by: {"$lte": moment}}, {"$or": [{by: {"$lt": moment}}, {"_id": {"$lt": cursor[2]}}]}]
 
 
-def _told(list: RedBlackList) -> dict[str, Any]:
+def _heading(list: RedBlackList) -> dict[str, Any]:
     content = list.content
     return {
         "id": list.id,

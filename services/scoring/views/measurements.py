@@ -50,7 +50,7 @@ async def measurement_page(
     store: Store, unit: str | None, standard: str | None, after: str | None, limit: int
 ) -> MeasurementPage:
     """Measurements of a unit, of a standard, or all, newest first. Raises NotFound for an unknown `after`."""
-    filter: Filter = {name: told for name, told in (("unit", unit), ("standard", standard)) if told is not None}
+    filter: Filter = {name: given for name, given in (("unit", unit), ("standard", standard)) if given is not None}
     if after is not None:
         last = await store.get(MEASUREMENTS, after)
         if last is None:

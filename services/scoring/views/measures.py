@@ -51,10 +51,10 @@ class MeasureView(BaseModel):
     @classmethod
     def of(cls, measure: Measure) -> MeasureView:
         """The measure without its paper."""
-        told = {name: getattr(measure, name) for name in cls.model_fields if hasattr(measure, name)}
+        wanted = {name: getattr(measure, name) for name in cls.model_fields if hasattr(measure, name)}
         cause = measure.cause
         return cls.model_validate(
-            told | {"measure": measure.id, "cause": cause.id, "case": cause.case, "period": cause.period}
+            wanted | {"measure": measure.id, "cause": cause.id, "case": cause.case, "period": cause.period}
         )
 
 
@@ -90,7 +90,7 @@ class MeasureFigures(BaseModel):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class MeasureFilter:
     """What is asked for; None: whatever it is."""
 
     unit: str | None = None
@@ -104,7 +104,9 @@ class Wanted:
         return {"$and": [scope, {name: value for name, value in fields.items() if value is not None}]}
 
 
-async def measure_page(store: Store, scope: Filter, wanted: Wanted, after: str | None, limit: int) -> MeasurePage:
+async def measure_page(
+    store: Store, scope: Filter, wanted: MeasureFilter, after: str | None, limit: int
+) -> MeasurePage:
     """A page of the measures in the scope. Raises Invalid (cursor-malformed)."""
     filter = wanted.filter(scope)
     if after:

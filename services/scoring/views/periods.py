@@ -147,15 +147,15 @@ async def periods(store: Store, *, inside: bool) -> PeriodList:
     while month <= present and len(still_open) < PAGE_LIMIT:
         still_open.append(PeriodView(period=month, state=PeriodState.OPEN))
         month = next_month(month)
-    told = [*reversed(still_open), *[await _view(store, each, inside=inside) for each in closed]]
-    return PeriodList(periods=told[:PAGE_LIMIT])
+    found = [*reversed(still_open), *[await _view(store, each, inside=inside) for each in closed]]
+    return PeriodList(periods=found[:PAGE_LIMIT])
 
 
 def seal_view(seal: Seal) -> SealWithPlaces:
     """A seal as it is shown."""
-    told = {name: getattr(seal, name) for name in SealView.model_fields if name != "period"}
+    found = {name: getattr(seal, name) for name in SealView.model_fields if name != "period"}
     places = [SealedPlace.model_validate(place, from_attributes=True) for place in seal.places]
-    return SealWithPlaces(period=seal.id, places=places, **told)
+    return SealWithPlaces(period=seal.id, places=places, **found)
 
 
 async def seal_of(store: Store, period: str) -> SealWithPlaces:

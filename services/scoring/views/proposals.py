@@ -69,8 +69,8 @@ class ProposalPage(BaseModel):
 
 def proposal_view(proposal: Proposal, prices: Sequence[ChargeMade] = ()) -> ProposalView:
     """The proposal as staff see it."""
-    told = ProposalView.model_validate(proposal, from_attributes=True)
-    return told.model_copy(update={"prices": [PriceView.model_validate(e, from_attributes=True) for e in prices]})
+    view = ProposalView.model_validate(proposal, from_attributes=True)
+    return view.model_copy(update={"prices": [PriceView.model_validate(e, from_attributes=True) for e in prices]})
 
 
 async def proposals(

@@ -173,8 +173,8 @@ class UnassignedFacts(BaseModel):
 async def matrix_on(store: Store, day: str, unit: str | None, scope: Scope | None) -> MatrixView:
     """The rows in force on a day; of a unit those that it leads or supports."""
     rows = await store.find(MATRIX, {"scope": scope.value} if scope else {}, [("_id", 1)])
-    told = [brief for row in rows if (brief := _brief(row, day)) is not None]
-    return MatrixView(day=day, rows=[each for each in told if unit in {None, each.lead, *each.supporting}])
+    found = [brief for row in rows if (brief := _brief(row, day)) is not None]
+    return MatrixView(day=day, rows=[each for each in found if unit in {None, each.lead, *each.supporting}])
 
 
 async def row_view(store: Store, scope: Scope, code: str, now: datetime) -> RowView:
@@ -221,16 +221,16 @@ async def gaps(store: Store, indicators: frozenset[str], day: str, unit: str | N
     kept = {row.id: row for row in await store.find(MATRIX, {}, [("_id", 1)])}
     wanted = [kept.get(row_id(Scope.INDICATOR, code)) or _absent(code) for code in sorted(indicators)]
     own = [row for row in kept.values() if row.scope is Scope.STANDARD and row.duty_on(day)]
-    told = [each for row in (*wanted, *own) if unit in {None, (each := _missing(row, day)).unit}]
-    of_indicators = [each for each in told if each.scope is Scope.INDICATOR]
+    found = [each for row in (*wanted, *own) if unit in {None, (each := _missing(row, day)).unit}]
+    of_indicators = [each for each in found if each.scope is Scope.INDICATOR]
     others = (row for row in kept.values() if row.scope is Scope.INDICATOR and row.code not in indicators)
     return GapsView(
         day=day,
         indicators=len(of_indicators),
         complete=sum(not each.missing for each in of_indicators),
-        counts=_counts(told),
-        units=[_of_unit(lead, told) for lead in sorted({each.unit for each in told if each.unit})],
-        missing=[each for each in told if each.missing],
+        counts=_counts(found),
+        units=[_of_unit(lead, found) for lead in sorted({each.unit for each in found if each.unit})],
+        missing=[each for each in found if each.missing],
         unknown=[row.code for row in others if row.duty_on(day)],
     )
 
@@ -307,11 +307,11 @@ def _missing(row: Row, day: str) -> Missing:
     return Missing(scope=row.scope, code=row.code, unit=duty.lead if duty else None, missing=row.gaps(day))
 
 
-def _of_unit(unit: str, told: Iterable[Missing]) -> UnitGaps:
-    own = [each for each in told if each.unit == unit]
+def _of_unit(unit: str, found: Iterable[Missing]) -> UnitGaps:
+    own = [each for each in found if each.unit == unit]
     return UnitGaps(unit=unit, rows=len(own), complete=sum(not each.missing for each in own), counts=_counts(own))
 
 
-def _counts(told: Iterable[Missing]) -> dict[Gap, int]:
-    counted = Counter(gap for each in told for gap in each.missing)
+def _counts(found: Iterable[Missing]) -> dict[Gap, int]:
+    counted = Counter(gap for each in found for gap in each.missing)
     return {gap: counted[gap] for gap in Gap}

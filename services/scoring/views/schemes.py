@@ -50,12 +50,12 @@ class SchemeDifferences(BaseModel):
 
 def summary(scheme: Scheme) -> SchemeSummary:
     """A version without what it says."""
-    return SchemeSummary.model_validate(_told(scheme))
+    return SchemeSummary.model_validate(_fields_of(scheme))
 
 
 def whole(scheme: Scheme, tree: Tree) -> SchemeView:
     """A version with all that it says."""
-    return SchemeView.model_validate({**_told(scheme), "categories": tree})
+    return SchemeView.model_validate({**_fields_of(scheme), "categories": tree})
 
 
 async def scheme_list(store: Store, *, drafts: bool) -> list[SchemeSummary]:
@@ -84,6 +84,6 @@ async def version_in_force(store: Store, moment: datetime) -> int:
 _PUBLIC: Filter = {"state": {"$in": [SchemeState.PUBLISHED.value, SchemeState.RETIRED.value]}}
 
 
-def _told(scheme: Scheme) -> dict[str, object]:
-    told = {name: getattr(scheme, name) for name in SchemeSummary.model_fields if name != "ends_at"}
-    return {**told, "ends_at": scheme.deadline_at}
+def _fields_of(scheme: Scheme) -> dict[str, object]:
+    fields = {name: getattr(scheme, name) for name in SchemeSummary.model_fields if name != "ends_at"}
+    return {**fields, "ends_at": scheme.deadline_at}

@@ -25,7 +25,7 @@ PAGE_LIMIT = 500
 CYCLE = "cycle"
 
 
-class Place(BaseModel):
+class StandingView(BaseModel):
     """A unit's place in a period, among all and in its group; `trend` is by how many ranks it went up.
 
     `passes` is whether the score reaches what the scheme asks for at least, where it asks for anything.
@@ -62,7 +62,7 @@ class Ranking(BaseModel):
     """
 
     period: str
-    standings: list[Place]
+    standings: list[StandingView]
     scheme: str = MONTHS
     state: PeriodState | None = None
     """Of a month."""
@@ -136,7 +136,7 @@ class Standings:
             period=period,
             scheme=scheme,
             state=state,
-            standings=self._places(now, before, composite),
+            standings=self._standings(now, before, composite),
             complete=now.complete,
             months=list(now.months),
             years=list(now.years),
@@ -249,10 +249,12 @@ class Standings:
             district=self._formula.of_years(districts, years),
         )
 
-    def _places(self, now: _Table, before: Mapping[str, Decimal] | None, composite: Composite | None) -> list[Place]:
+    def _standings(
+        self, now: _Table, before: Mapping[str, Decimal] | None, composite: Composite | None
+    ) -> list[StandingView]:
         least = composite.least if composite else None
         return [
-            Place(
+            StandingView(
                 rank=rank.rank,
                 unit=rank.unit,
                 group=self._groups.get(rank.unit, ""),

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from services.scoring.domain.marking import PER_PIECE, TARGETED, Marking, RuleKind
-from services.scoring.domain.scheme import Category, Content, Known, Method, Standard, Tree
+from services.scoring.domain.scheme import Category, Content, DistrictCodes, Method, Standard, Tree
 from services.scoring.domain.scheme_table import Dictionary
 from services.scoring.domain.writing import YEARS
 from shared.writing import tidy
@@ -35,7 +35,7 @@ VENUES = {
     "odd": "=点位",
 }
 WORDS = Dictionary(UNITS, VENUES)
-KNOWN: Known = WORDS.known
+KNOWN: DistrictCodes = WORDS.known
 
 
 def a_standard(code: str = "s-1", **change: Any) -> Standard:

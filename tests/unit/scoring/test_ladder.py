@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from services.scoring.commands import ladder
-from services.scoring.domain.ladder import Condition, Roll, Tally, Trigger, checked, last_running
+from services.scoring.domain.ladder import CaseMatters, Condition, OverdueCases, Trigger, checked, last_running
 from services.scoring.domain.measures import Measure
 from services.scoring.repo import MATTERS, MEASURES
 from shared.contracts.event_model import EventModel
@@ -115,12 +115,12 @@ async def test_the_fifth_overdue_case_of_a_category_is_a_repeat() -> None:
 
 
 def test_a_tally_looks_back_so_many_days_and_keeps_what_can_be_asked() -> None:
-    tally = Tally("c:u")
+    overdue = OverdueCases("c:u")
     for day in (0, 10, 20, 30, 40):
-        tally.add(f"case-{day}", MONDAY + timedelta(days=day), keep=4)
-    tally.add("case-40", MONDAY + timedelta(days=41), keep=4)
-    assert len(tally.cases) == 4
-    assert [tally.most_beside(case, timedelta(days=30)) for case in ("case-40", "case-10", "case-0")] == [3, 3, 0]
+        overdue.add(f"case-{day}", MONDAY + timedelta(days=day), keep=4)
+    overdue.add("case-40", MONDAY + timedelta(days=41), keep=4)
+    assert len(overdue.cases) == 4
+    assert [overdue.most_beside(case, timedelta(days=30)) for case in ("case-40", "case-10", "case-0")] == [3, 3, 0]
 
 
 def test_last_place_counts_months_running_and_nobody_is_last_among_equals() -> None:
@@ -374,7 +374,7 @@ async def test_heard_twice_is_heard_once() -> None:
 
 
 def test_a_roll_gives_a_unit_that_has_the_case_again_a_new_matter() -> None:
-    roll = Roll("c")
+    roll = CaseMatters("c")
     assert (roll.matter("u"), roll.matter("u"), roll.matter("w")) == ("case:c:u", "case:c:u", "case:c:w")
     assert roll.leave({"u", "x"}) == ["case:c:u"]
     assert roll.matter("u") == "case:c:u:2"

@@ -14,7 +14,7 @@ from services.scoring.commands.rules import adopt
 from services.scoring.commands.schemes import adopt_edition, located
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.rules import Rule, RuleBook, Table
-from services.scoring.domain.scheme import Edition, Wanted
+from services.scoring.domain.scheme import Edition, SchemeContent
 from services.scoring.handlers import load_facts, on_fact
 from services.scoring.repo import CURRENT, FACTS, SCHEMES, TIMELINES
 from shared.clock import FixedClock
@@ -34,7 +34,7 @@ FINDING = Rule("finding", 1, "2026-01-01", FactKind.FINDING, Table(Decimal(1)))
 
 def an_edition(version: int, effective_from: str, points: str = "20", indicator: str = "c-1") -> Edition:
     tree = a_tree(a_standard(points=Decimal(points)), content=indicator)
-    return Edition(version, effective_from, Wanted(f"第{version}版", "示例", tree))
+    return Edition(version, effective_from, SchemeContent(f"第{version}版", "示例", tree))
 
 
 class Counting(MemoryDriver):

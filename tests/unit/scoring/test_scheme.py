@@ -17,10 +17,10 @@ from services.scoring.domain.scheme import (
     Category,
     Content,
     Scheme,
+    SchemeContent,
     Standard,
     Timeline,
     Tree,
-    Wanted,
     faults,
     standards_of,
     weight,
@@ -68,7 +68,7 @@ def test_all_faults_are_told_at_once() -> None:
         Category("k-2", "空", ()),
     )
     with pytest.raises(Several) as refused:
-        Wanted("", "示例", tree).checked(KNOWN)
+        SchemeContent("", "示例", tree).checked(KNOWN)
     assert [(each.code, each.field) for each in refused.value.faults] == [
         ("text-required", "name"),
         ("listed-twice", "categories.0.contents.0.standards.1.code"),

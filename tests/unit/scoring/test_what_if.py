@@ -14,7 +14,7 @@ from services.scoring.app import SERVICE
 from services.scoring.commands.rules import adopt, record
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.rules import ALWAYS, Rule, RuleBook, Table
-from services.scoring.domain.what_if import NOTHING, Outcome, Place, WhatIf
+from services.scoring.domain.what_if import NOTHING, Outcome, Rank, WhatIf
 from services.scoring.repo import CURRENT
 from services.scoring.views import what_if as views
 from services.scoring.views.what_if import Trials, tried
@@ -47,10 +47,10 @@ def test_who_moves_where() -> None:
     facts = [a_fact(1), a_fact(2, "gongan", FactKind.MANUAL, at_stake=Decimal(2))]
     found = outcome(*facts, rules=[DEARER])
     assert {move.unit: (move.before, move.after) for move in found.moves} == {
-        "jiaoyu": (Place(Decimal(100), Decimal(0), 1, 1), Place(Decimal(100), Decimal(0), 1, 1)),
-        "yuanlin": (Place(Decimal(100), Decimal(0), 1, 1), Place(Decimal(100), Decimal(0), 1, 1)),
-        "gongan": (Place(Decimal(98), Decimal(2), 4, 2), Place(Decimal(98), Decimal(2), 3, 2)),
-        "huanwei": (Place(Decimal("99.5"), Decimal("0.5"), 3, 2), Place(Decimal(97), Decimal(3), 4, 2)),
+        "jiaoyu": (Rank(Decimal(100), Decimal(0), 1, 1), Rank(Decimal(100), Decimal(0), 1, 1)),
+        "yuanlin": (Rank(Decimal(100), Decimal(0), 1, 1), Rank(Decimal(100), Decimal(0), 1, 1)),
+        "gongan": (Rank(Decimal(98), Decimal(2), 4, 2), Rank(Decimal(98), Decimal(2), 3, 2)),
+        "huanwei": (Rank(Decimal("99.5"), Decimal("0.5"), 3, 2), Rank(Decimal(97), Decimal(3), 4, 2)),
     }
     assert [move.unit for move in found.moves] == ["jiaoyu", "yuanlin", "gongan", "huanwei"]
     [difference] = found.differences

@@ -90,7 +90,7 @@ async def test_an_entry_needs_two_persons_and_both_are_recorded(scoring: Inside)
     made = await told(scoring.http, "POST", "/proposals/entries", people.zhang, ENTRY)
     assert [(price["rule"], price["points"]) for price in made["prices"]] == [("manual", "2")]
     alone = await scoring.http.post(f"/proposals/{made['id']}/approve", json={}, headers=people.zhang)
-    assert refusal(alone) == (409, "second-person-required")
+    assert refusal(alone) == (403, "second-person-required")
     await posted(scoring)
     assert await rows(scoring, people.wang) == []
     await told(scoring.http, "POST", f"/proposals/{made['id']}/approve", people.chen, {"note": "属实"})

@@ -21,7 +21,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from services.scoring.commands import appeals, proposals
 from services.scoring.domain.appeals import AppealState
-from services.scoring.domain.decisions import Person
 from services.scoring.domain.ledger import Entry, entry_id, find_flaw, recompute
 from services.scoring.domain.proposals import ByHand, ProposalState
 from services.scoring.repo import APPEALS, CONTESTS, PROPOSALS
@@ -29,6 +28,7 @@ from shared.consumer import PARKED
 from shared.contracts.scoring import FactKind
 from shared.errors import Forbidden, Refused
 from shared.months import month_of
+from shared.own_cause import Person
 from shared.store import UnitOfWork
 from tests.unit.scoring.decisions import TERMS, UNIT, World
 

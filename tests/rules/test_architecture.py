@@ -49,6 +49,7 @@ PURE = (
     "shared.district.names",
     "shared.attachments.kinds",
     "shared.months",
+    "shared.own_cause",
     "shared.ranking",
     "shared.documents.paper",
     "shared.writing",

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from services.scoring.domain.decisions import Person
 from services.scoring.resources import Resources
 from shared.auth import Principal, anyone, require
 from shared.roles import OVERSIGHT, UNIT, Role
+from shared.own_cause import Person
 from shared.service import resources_of
 
 Anyone = Annotated[Principal, Depends(anyone())]

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from services.scoring.commands.proposals import contest_of, row_of
 from services.scoring.commands.rules import tell_ledger
 from services.scoring.domain.appeals import Appeal, AppealTerms, require_against_unit, require_in_time
-from services.scoring.domain.decisions import Person
 from services.scoring.domain.ledger import entry_id
 from services.scoring.domain.proposals import proposal_of
 from services.scoring.repo import APPEALS, CONTESTS, ENTRIES, PROPOSALS
 from shared.errors import Forbidden, Refused
+from shared.own_cause import Person
 from shared.store import UnitOfWork
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from services.scoring.commands.rules import record, tell_ledger
 from services.scoring.domain.appeals import Contest
-from services.scoring.domain.decisions import Person
 from services.scoring.domain.ledger import Entry, entry_id
 from services.scoring.domain.proposals import ByHand, Proposal, priced
 from services.scoring.repo import CONTESTS, CURRENT, ENTRIES, PROPOSALS, REVERSALS, RULE_BOOKS
 from shared.clock import CHINA
 from shared.contracts.scoring import ChargeMade
 from shared.errors import NotFound, Refused
+from shared.own_cause import Person
 from shared.store import UnitOfWork
 
 ID_BYTES = 5

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from services.scoring.domain.decisions import Person, require_second
 from services.scoring.domain.ledger import Entry, Ledger, Standing
 from services.scoring.domain.rules import Name
 from shared.clock import CHINA
 from shared.contracts.scoring import ReversalOrdered
 from shared.errors import Forbidden, Refused
+from shared.own_cause import Person, require_impartial
 from shared.workdays import CalendarEnds, Limit, WorkCalendar
 
 
@@ -81,13 +81,13 @@ class Appeal:
     def uphold(self, by: Person, others: Iterable[str], at: datetime, why: str) -> ReversalOrdered:
         """The unit is right: what is to be told to its ledger. `others` had a part in the row itself.
 
-        Raises Refused: appeal-settled, second-person-required, decision-on-own-unit, decision-on-own-entry.
+        Raises Refused (appeal-settled), Forbidden (second-person-required, decision-on-own-unit).
         """
         self._decide(AppealState.UPHELD, by, others, at, why)
         return ReversalOrdered(unit=self.unit, number=self.number, basis=self.basis, happened_at=at)
 
     def reject(self, by: Person, others: Iterable[str], at: datetime, why: str) -> None:
-        """The row stays. Raises Refused as `uphold` does."""
+        """The row stays. Raises what `uphold` does."""
         self._decide(AppealState.REJECTED, by, others, at, why)
 
     def withdraw(self, by: Person, at: datetime) -> None:
@@ -103,9 +103,7 @@ class Appeal:
 
     def _decide(self, state: AppealState, by: Person, others: Iterable[str], at: datetime, why: str) -> None:
         self._require_open()
-        require_second(by, self.submitted_by, self.unit)
-        if by.subject in set(others):
-            raise Refused("decision-on-own-entry")
+        require_impartial(by, units=[self.unit], people=[self.submitted_by, *others])
         self.state, self.decided_by, self.decided_at, self.decision = state, by.subject, at, why
 
     def _require_open(self) -> None:

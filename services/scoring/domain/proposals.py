@@ -12,11 +12,11 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from services.scoring.domain.decisions import Person, require_second
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.rules import RuleBook
 from shared.contracts.scoring import ChargeMade, FactKind, ReversalOrdered
 from shared.errors import Forbidden, Invalid, Refused
+from shared.own_cause import Person, require_impartial
 
 BY_HAND = (FactKind.MANUAL, FactKind.BONUS, FactKind.FALSE_REPLY)
 """Kinds of facts that people may propose."""
@@ -72,11 +72,14 @@ class Proposal:
         return f"{BASIS}{self.id}"
 
     def approve(self, by: Person, at: datetime, note: str = "") -> None:
-        """It takes effect. Raises Refused (proposal-settled, second-person-required, decision-on-own-unit)."""
+        """It takes effect.
+
+        Raises Refused (proposal-settled), Forbidden (second-person-required, decision-on-own-unit).
+        """
         self._decide(ProposalState.APPROVED, by, at, note)
 
     def refuse(self, by: Person, at: datetime, note: str) -> None:
-        """It does not. Raises Refused as `approve` does."""
+        """It does not. Raises what `approve` does."""
         self._decide(ProposalState.REFUSED, by, at, note)
 
     def withdraw(self, by: Person, at: datetime) -> None:
@@ -111,7 +114,7 @@ class Proposal:
 
     def _decide(self, state: ProposalState, by: Person, at: datetime, note: str) -> None:
         self._require_open()
-        require_second(by, self.proposed_by, self.unit)
+        require_impartial(by, units=[self.unit], people=[self.proposed_by])
         self.state, self.decided_by, self.decided_at, self.decision = state, by.subject, at, note
 
     def _require_open(self) -> None:

@@ -68,7 +68,7 @@ class SealedPlace(BaseModel):
 
 
 class SealView(BaseModel):
-    """The seal of a month; what it covers, and how to check it, is said in domain/seals.py and domain/archive.py."""
+    """The seal of a month; what it covers, and how to check it, is said in domain/periods.py and domain/archive.py."""
 
     period: str
     number: int

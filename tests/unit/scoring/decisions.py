@@ -11,13 +11,13 @@ from deploy.local.stack import DISTRICT
 from services.scoring.app import POSTING, SERVICE
 from services.scoring.commands.rules import adopt, record
 from services.scoring.district import District
-from services.scoring.domain.decisions import Person
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.ledger import Entry, Ledger, Standing
 from services.scoring.repo import ENTRIES, LEDGERS, STANDINGS
 from shared.clock import FixedClock
 from shared.consumer import MARKS, PARKED, Inbox
 from shared.contracts.scoring import FactKind
+from shared.own_cause import Person
 from shared.store import OUTBOX, Store
 from shared.testing.memory_store import MemoryDriver
 from tests.engine import records

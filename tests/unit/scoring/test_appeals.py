@@ -10,12 +10,12 @@ import pytest
 from services.scoring.commands import appeals as commands
 from services.scoring.commands import proposals
 from services.scoring.domain.appeals import Appeal, AppealState, AppealTerms, Next, if_upheld, next_of
-from services.scoring.domain.decisions import Person
 from services.scoring.domain.ledger import Entry
 from services.scoring.domain.proposals import ByHand
 from services.scoring.repo import APPEALS, CONTESTS
 from shared.contracts.scoring import FactKind
 from shared.errors import Forbidden, NotFound, Refused
+from shared.own_cause import Person
 from shared.workdays import Limit, WorkCalendar
 from tests.unit.scoring.decisions import LI, MONDAY, TERMS, UNIT, WANG, ZHANG, World
 from tests.unit.scoring.ledgers import Books, charge
@@ -141,13 +141,13 @@ async def test_nobody_decides_for_their_own_unit_or_on_their_own_entry() -> None
     await world.settle()
     made = await submitted(world)
     for who, code in (
-        (ZHANG, "decision-on-own-entry"),
-        (LI, "decision-on-own-entry"),
+        (ZHANG, "second-person-required"),
+        (LI, "second-person-required"),
         (WANG, "second-person-required"),
         (Person("colleague", UNIT), "decision-on-own-unit"),
     ):
         for decide in (upheld, rejected):
-            with pytest.raises(Refused, match=code):
+            with pytest.raises(Forbidden, match=code):
                 await decide(world, made.id, who)
     await upheld(world, made.id, CHEN)
     assert await world.lost() == {}

@@ -10,11 +10,11 @@ import pytest
 
 from services.scoring.commands import appeals
 from services.scoring.commands import proposals as commands
-from services.scoring.domain.decisions import Person, require_second
 from services.scoring.domain.proposals import BASIS, ByHand, Proposal, ProposalState, proposal_of
 from services.scoring.repo import FACTS, PROPOSALS
 from shared.contracts.scoring import FactKind
 from shared.errors import Forbidden, Invalid, NotFound, Refused
+from shared.own_cause import Person
 from tests.unit.scoring.decisions import LI, MONDAY, TERMS, UNIT, WANG, ZHANG, World
 
 DEDUCTION = ByHand(FactKind.MANUAL, MONDAY, Decimal(2))
@@ -35,20 +35,12 @@ async def approved(world: World, id: str, by: Person = LI) -> Proposal:
     return made
 
 
-def test_two_persons_decide_and_neither_is_of_the_unit() -> None:
-    require_second(LI, "zhang", UNIT)
-    with pytest.raises(Refused, match="second-person-required"):
-        require_second(ZHANG, "zhang", UNIT)
-    with pytest.raises(Refused, match="decision-on-own-unit"):
-        require_second(WANG, "zhang", UNIT)
-
-
 async def test_an_entry_costs_nothing_until_a_second_person_approves() -> None:
     world = await World.new()
     made = await proposed(world)
     await world.settle()
     assert await world.rows() == []
-    with pytest.raises(Refused, match="second-person-required"):
+    with pytest.raises(Forbidden, match="second-person-required"):
         await approved(world, made.id, ZHANG)
     assert await world.lost() == {}
     settled = await approved(world, made.id)

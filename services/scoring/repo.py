@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from services.scoring.domain.appeals import Appeal, Contest
 from services.scoring.domain.drafts import Draft, Edition
 from services.scoring.domain.facts import Fact
@@ -17,7 +19,10 @@ from services.scoring.domain.responsibility import Row
 from services.scoring.domain.results import Result
 from services.scoring.domain.rules import RuleBook
 from services.scoring.domain.scheme import Scheme, SchemeTree, StandardInForce, Timeline
+from shared.attachments import ATTACHMENTS
+from shared.audit.log import AUDIT
 from shared.contracts.scoring import FactKind
+from shared.serials import SERIALS
 from shared.store import Collection, Index
 
 CURRENT = "current"
@@ -124,3 +129,40 @@ NEGATIVE_LISTS = Collection("negative-lists", NegativeList)
 NEGATIVE_EVENTS = Collection(
     "negative-events", NegativeEvent, [Index((("state", 1), ("_id", -1))), Index((("deadline_at", 1),))]
 )
+
+COLLECTIONS: tuple[Collection[Any], ...] = (
+    RULE_BOOKS,
+    FACTS,
+    CHARGES,
+    LEDGERS,
+    ENTRIES,
+    REVERSALS,
+    STANDINGS,
+    TIMELINES,
+    SCHEMES,
+    SCHEME_TREES,
+    STANDARDS,
+    MEASUREMENTS,
+    PERIODS,
+    CALENDARS,
+    SEALS,
+    TEXTS,
+    RESULTS,
+    RULE_EDITIONS,
+    RULE_DRAFTS,
+    PROPOSALS,
+    CONTESTS,
+    APPEALS,
+    LISTS,
+    MATTERS,
+    MEASURES,
+    ROLLS,
+    OVERDUE_CASES,
+    SERIALS,
+    MATRIX,
+    NEGATIVE_LISTS,
+    NEGATIVE_EVENTS,
+    ATTACHMENTS,
+    AUDIT,
+)
+"""All that the service keeps."""

@@ -52,7 +52,7 @@ def sound() -> Evidence:
             "reports.case": told,
             "scoring.charge": _sent(f"{case.id}:ranqi", [charge]),
             "scoring.entry": _sent("ranqi", [posted]),
-            "scoring.standing": _sent(standing.id, [standing.told()]),
+            "scoring.standing": _sent(standing.id, [standing.event()]),
             "scoring.charges.dlq": [],
         },
         sequences={

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from services.scoring.app import SERVICE
-from services.scoring.handlers import on_attachment_due
+from services.scoring.handlers.deadlines import on_attachment_due
 from services.scoring.repo import FACTS, MATRIX
 from shared import audit
 from shared.attachments import ATTACHMENTS, GRACE, UNCLAIMED_FOR

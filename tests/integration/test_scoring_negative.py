@@ -14,7 +14,7 @@ import pytest
 from services.scoring.app import SERVICE
 from services.scoring.commands.negative import LOOK_AGAIN, adopt
 from services.scoring.domain.negative import CityStatus, NegativeList, Situation
-from services.scoring.handlers import on_rows_due
+from services.scoring.handlers.deadlines import on_entries_due
 from services.scoring.repo import CURRENT, NEGATIVE_EVENTS
 from shared import audit
 from shared.audit.log import AUDIT
@@ -96,7 +96,7 @@ async def test_what_is_not_posted_yet_is_taken_back_once_it_is(scoring: Inside) 
     told = await done(scoring, f"{EVENTS}/{id}/clear", "office", {"reason": "误报"})
     assert (told["state"], told["taken_back"]) == ("cleared", False)
     assert await orders(scoring) == 0
-    timekeeper = Timekeeper(scoring.runtime.store, Deadline(NEGATIVE_EVENTS, on_rows_due), scoring.runtime.resources)
+    timekeeper = Timekeeper(scoring.runtime.store, Deadline(NEGATIVE_EVENTS, on_entries_due), scoring.runtime.resources)
     assert await timekeeper.look() == 0
     scoring.clock.advance(LOOK_AGAIN)
     assert await timekeeper.look() == 1

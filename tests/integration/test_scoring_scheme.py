@@ -15,9 +15,10 @@ import httpx
 import pytest
 from openpyxl import load_workbook
 
+from services.scoring.api.workbook import MOST_BYTES, XLSX
 from services.scoring.app import POSTING, SERVICE
-from services.scoring.commands.schemes import give_way
-from services.scoring.handlers import on_fact
+from services.scoring.commands.schemes import retire_succeeded
+from services.scoring.handlers.facts import on_fact
 from services.scoring.repo import ENTRIES, FACTS, SCHEMES, STANDARDS
 from shared.clock import FixedClock
 from shared.contracts.inspections import FindingRecorded, Severity
@@ -116,7 +117,7 @@ async def test_a_version_from_draft_to_retirement(scoring: Inside) -> None:
     assert (published["state"], published["effective_from"]) == ("published", "2027-01-01")
     one = await done(scoring, "GET", "/schemes/1", "office")
     assert (one["state"], one["ends_at"]) == ("published", "2026-12-31T16:00:00Z")
-    keeper = Timekeeper(scoring.runtime.store, Deadline(SCHEMES, give_way), None)
+    keeper = Timekeeper(scoring.runtime.store, Deadline(SCHEMES, retire_succeeded), None)
     assert await keeper.look() == 0
     scoring.clock.set(datetime(2026, 12, 31, 16, tzinfo=UTC) + timedelta(seconds=1))
     assert await keeper.look() == 1

@@ -14,7 +14,7 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.scoring.commands import ladder
+from services.scoring.commands import measures
 from services.scoring.domain.measures import Measure
 from services.scoring.repo import MATTERS
 from shared.consumer import PARKED
@@ -123,11 +123,11 @@ class LadderLife(RuleBasedStateMachine):
         id = data.draw(st.sampled_from([measure.id for measure in self.measures()]))
         until = self.world.clock.now() + timedelta(days=3)
         command = {
-            "receive": lambda uow: ladder.receive(uow, id, "officer-1"),
-            "reply": lambda uow: ladder.reply(uow, SAMPLE, id, "已整改", "officer-1"),
-            "hold": lambda uow: ladder.hold(uow, SAMPLE, id, until, "缓办", "office"),
-            "release": lambda uow: ladder.release(uow, SAMPLE, id),
-            "end": lambda uow: ladder.end(uow, id, "终止", "office"),
+            "receive": lambda uow: measures.receive(uow, id, "officer-1"),
+            "reply": lambda uow: measures.reply(uow, SAMPLE, id, "已整改", "officer-1"),
+            "hold": lambda uow: measures.hold(uow, SAMPLE, id, until, "缓办", "office"),
+            "release": lambda uow: measures.release(uow, SAMPLE, id),
+            "end": lambda uow: measures.end(uow, id, "终止", "office"),
         }[what]
         with contextlib.suppress(Refused, Invalid):
             self.run(self.world.store.run(command))

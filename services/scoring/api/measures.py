@@ -1,4 +1,4 @@
-"""Measures of the ladder: what was issued to a unit, its receipt and reply, and what the office does about it."""
+"""Measures of the measures: what was issued to a unit, its receipt and reply, and what the office does about it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi import Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.scoring.api.context import STAFF, Office, Unit, own_of
-from services.scoring.commands import ladder
+from services.scoring.commands import measures
 from services.scoring.domain.measures import TEXT_LIMIT, Measure
 from services.scoring.repo import MEASURES
 from services.scoring.views.measures import (
@@ -122,34 +122,34 @@ async def paper(request: Request, id: Id, format: Format, caller: Reader) -> Res
 @router.post("/measures/{id}/receipt", response_model=MeasureView, openapi_extra=IDEMPOTENT)
 async def receive(request: Request, id: Id, caller: Unit) -> Response:
     """签收 · The unit has the paper."""
-    return await _own(request, id, caller, lambda uow: ladder.receive(uow, id, caller.subject))
+    return await _own(request, id, caller, lambda uow: measures.receive(uow, id, caller.subject))
 
 
 @router.post("/measures/{id}/reply", response_model=MeasureView, openapi_extra=IDEMPOTENT)
 async def reply(request: Request, id: Id, body: Reply, caller: Unit) -> Response:
     """书面回复 · The unit answers; the matter does not end with that."""
     district = own_of(request).district
-    return await _own(request, id, caller, lambda uow: ladder.reply(uow, district, id, body.text, caller.subject))
+    return await _own(request, id, caller, lambda uow: measures.reply(uow, district, id, body.text, caller.subject))
 
 
 @router.post("/measures/{id}/hold", response_model=MeasureView, openapi_extra=IDEMPOTENT)
 async def hold(request: Request, id: Id, body: Hold, caller: Office) -> Response:
     """缓办 · Nothing happens in the matter until the day begins."""
     until, district = datetime.combine(body.until, time(), CHINA).astimezone(UTC), own_of(request).district
-    return await _done(request, lambda uow: ladder.hold(uow, district, id, until, body.reason, caller.subject))
+    return await _done(request, lambda uow: measures.hold(uow, district, id, until, body.reason, caller.subject))
 
 
 @router.post("/measures/{id}/release", response_model=MeasureView, openapi_extra=IDEMPOTENT)
 async def release(request: Request, id: Id, caller: Office) -> Response:
     """恢复 · The matter goes on before the day."""
     district = own_of(request).district
-    return await _done(request, lambda uow: ladder.release(uow, district, id))
+    return await _done(request, lambda uow: measures.release(uow, district, id))
 
 
 @router.post("/measures/{id}/end", response_model=MeasureView, openapi_extra=IDEMPOTENT)
 async def end(request: Request, id: Id, body: End, caller: Office) -> Response:
     """终止 · The office ends the matter with all its measures, for good."""
-    return await _done(request, lambda uow: ladder.end(uow, id, body.reason, caller.subject))
+    return await _done(request, lambda uow: measures.end(uow, id, body.reason, caller.subject))
 
 
 def _scope(caller: Principal) -> Filter:

@@ -134,7 +134,7 @@ async def clear(uow: UnitOfWork, store: Store, id: str, reason: str, by: str) ->
     return event
 
 
-async def look_for_rows(uow: UnitOfWork, store: Store, id: str) -> None:
+async def look_for_entries(uow: UnitOfWork, store: Store, id: str) -> None:
     """Take back what was not posted yet when the event was cleared."""
     event = await uow.find(NEGATIVE_EVENTS, id)
     if event is None or event.deadline_at is None or event.deadline_at > uow.now:

@@ -109,7 +109,7 @@ async def retire(uow: UnitOfWork, version: int) -> Scheme:
     return scheme
 
 
-async def give_way(uow: UnitOfWork, id: str, _: object) -> None:
+async def retire_succeeded(uow: UnitOfWork, id: str, _: object) -> None:
     """Retire a version whose successor has begun: the deadline of `Scheme.deadline_at`."""
     scheme = await uow.find(SCHEMES, id)
     if scheme is None or scheme.state is not SchemeState.PUBLISHED:

@@ -129,7 +129,7 @@ class Standing:
         self.frozen_at, self.changed_at = at, at
         self.rows, self.ledger_head = ledger.rows, ledger.head
 
-    def told(self) -> StandingChanged:
+    def event(self) -> StandingChanged:
         """The standing as others hear of it."""
         return StandingChanged(
             unit=self.unit,

@@ -87,7 +87,7 @@ class Measure:
         self.ended_at, self.end_reason, self.ended_by, self.held_until = now, reason, by, None
         self._settle()
 
-    def told(self) -> MeasureChanged:
+    def event(self) -> MeasureChanged:
         """The measure as others hear of it."""
         return MeasureChanged(
             measure=self.id,

@@ -14,7 +14,7 @@ from services.scoring.district import District
 from services.scoring.domain.ladder import Matter
 from services.scoring.domain.ledger import Standing
 from services.scoring.domain.measures import Measure
-from services.scoring.handlers import on_matter_due
+from services.scoring.handlers.deadlines import on_matter_due
 from services.scoring.repo import MATTERS, MEASURES, STANDINGS
 from services.scoring.resources import Resources
 from shared.clock import FixedClock
@@ -138,4 +138,4 @@ class World:
             uow.put(STANDINGS, standing)
 
         await self.store.run(keep)
-        await self.deliver([self.event(standing.told(), standing.id)])
+        await self.deliver([self.event(standing.event(), standing.id)])

@@ -11,7 +11,7 @@ from services.scoring.app import SERVICE
 from services.scoring.commands.responsibility import adopt
 from services.scoring.commands.rules import adopt as adopt_rules
 from services.scoring.district import District
-from services.scoring.handlers import load_facts, on_fact
+from services.scoring.handlers.facts import load_facts, on_fact
 from services.scoring.repo import FACTS
 from shared.clock import FixedClock
 from shared.consumer import MARKS, PARKED

@@ -16,7 +16,7 @@ from services.scoring.commands.rules import adopt
 from services.scoring.district import District
 from services.scoring.domain.ledger import find_flaw
 from services.scoring.domain.rules import Rule, RuleBook, Table
-from services.scoring.handlers import on_fact
+from services.scoring.handlers.facts import on_fact
 from services.scoring.repo import CHARGES, CURRENT, ENTRIES, LEDGERS, STANDINGS
 from shared.clock import FixedClock
 from shared.contracts.reports import CaseOverdue, CaseSnapshot, CaseState, Channel, Level, Place, Stage

@@ -1,4 +1,4 @@
-"""The ladder of consequences: what calls for a rung, how a matter climbs, rests and ends."""
+"""The measures of consequences: what calls for a rung, how a matter climbs, rests and ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from services.scoring.commands import ladder
+from services.scoring.commands import measures
 from services.scoring.domain.ladder import CaseMatters, Condition, OverdueCases, Trigger, checked, last_running
 from services.scoring.domain.measures import Measure
 from services.scoring.repo import MATTERS, MEASURES
@@ -174,15 +174,15 @@ async def test_a_reply_stops_the_climb_but_not_a_later_trigger() -> None:
     await world.hear(overdue())
     await world.tick()
     measure = await only(world)
-    await world.store.run(lambda uow: ladder.receive(uow, measure.id, "officer-1"))
-    replied = await world.store.run(lambda uow: ladder.reply(uow, SAMPLE, measure.id, "已安排清运", "officer-1"))
+    await world.store.run(lambda uow: measures.receive(uow, measure.id, "officer-1"))
+    replied = await world.store.run(lambda uow: measures.reply(uow, SAMPLE, measure.id, "已安排清运", "officer-1"))
     assert (replied.state, replied.received_at) == (MeasureState.REPLIED, world.clock.now())
     assert await world.tick(WEEKS) == 0
     await world.hear(rework(2))
     await world.tick()
     assert await world.rungs() == ["reminder", "supervision-orange"]
     with pytest.raises(Refused, match="measure-replied"):
-        await world.store.run(lambda uow: ladder.reply(uow, SAMPLE, measure.id, "again", "officer-1"))
+        await world.store.run(lambda uow: measures.reply(uow, SAMPLE, measure.id, "again", "officer-1"))
 
 
 async def test_who_only_received_it_has_not_answered() -> None:
@@ -190,9 +190,9 @@ async def test_who_only_received_it_has_not_answered() -> None:
     await world.hear(overdue())
     await world.tick()
     measure = await only(world)
-    await world.store.run(lambda uow: ladder.receive(uow, measure.id, "officer-1"))
+    await world.store.run(lambda uow: measures.receive(uow, measure.id, "officer-1"))
     with pytest.raises(Refused, match="measure-received"):
-        await world.store.run(lambda uow: ladder.receive(uow, measure.id, "officer-1"))
+        await world.store.run(lambda uow: measures.receive(uow, measure.id, "officer-1"))
     await world.tick(WEEKS)
     assert await world.rungs() == ["reminder", "supervision-blue"]
 
@@ -216,7 +216,7 @@ async def test_a_matter_held_back_rests_until_the_day_and_then_has_its_whole_lim
     await world.tick()
     measure = await only(world)
     until = MONDAY + timedelta(days=10)
-    held = await world.store.run(lambda uow: ladder.hold(uow, SAMPLE, measure.id, until, "设备待修", "office-1"))
+    held = await world.store.run(lambda uow: measures.hold(uow, SAMPLE, measure.id, until, "设备待修", "office-1"))
     assert (held.state, held.hold_reason) == (MeasureState.HELD, "设备待修")
     await world.hear(rework(2))
     assert await world.tick(timedelta(days=9)) == 0
@@ -234,20 +234,20 @@ async def test_holding_back_has_bounds_and_can_be_undone() -> None:
     measure = await only(world)
     for days in (0, LADDER.hold_days + 1):
         with pytest.raises(Invalid, match="hold-unfit"):
-            await ladder.hold(
+            await measures.hold(
                 world.store.unit(), SAMPLE, measure.id, world.clock.now() + timedelta(days=days), "why", "office-1"
             )
     with pytest.raises(Refused, match="matter-not-held"):
-        await world.store.run(lambda uow: ladder.release(uow, SAMPLE, measure.id))
+        await world.store.run(lambda uow: measures.release(uow, SAMPLE, measure.id))
     until = world.clock.now() + timedelta(days=3)
-    await world.store.run(lambda uow: ladder.hold(uow, SAMPLE, measure.id, until, "why", "office-1"))
+    await world.store.run(lambda uow: measures.hold(uow, SAMPLE, measure.id, until, "why", "office-1"))
     with pytest.raises(Refused, match="matter-held"):
-        await world.store.run(lambda uow: ladder.hold(uow, SAMPLE, measure.id, until, "why", "office-1"))
-    released = await world.store.run(lambda uow: ladder.release(uow, SAMPLE, measure.id))
+        await world.store.run(lambda uow: measures.hold(uow, SAMPLE, measure.id, until, "why", "office-1"))
+    released = await world.store.run(lambda uow: measures.release(uow, SAMPLE, measure.id))
     assert released.state is MeasureState.ISSUED
     await world.tick(WEEKS)
     with pytest.raises(Refused, match="measure-not-newest"):
-        await world.store.run(lambda uow: ladder.hold(uow, SAMPLE, measure.id, until, "why", "office-1"))
+        await world.store.run(lambda uow: measures.hold(uow, SAMPLE, measure.id, until, "why", "office-1"))
 
 
 @pytest.mark.parametrize(
@@ -271,9 +271,9 @@ async def test_a_matter_ends_with_its_case(ending: EventModel) -> None:
     assert await world.tick(WEEKS) == 0
     ended = (await world.measures())[0]
     with pytest.raises(Refused, match="measure-ended"):
-        await world.store.run(lambda uow: ladder.reply(uow, SAMPLE, ended.id, "late", "officer-1"))
+        await world.store.run(lambda uow: measures.reply(uow, SAMPLE, ended.id, "late", "officer-1"))
     with pytest.raises(Refused, match="matter-ended"):
-        await world.store.run(lambda uow: ladder.end(uow, ended.id, "why", "office-1"))
+        await world.store.run(lambda uow: measures.end(uow, ended.id, "why", "office-1"))
 
 
 async def test_a_rung_called_for_is_not_issued_when_the_case_closes_first() -> None:
@@ -307,7 +307,7 @@ async def test_what_the_office_ended_no_trigger_begins_again() -> None:
     await world.hear(overdue())
     await world.tick()
     measure = await only(world)
-    ended = await world.store.run(lambda uow: ladder.end(uow, measure.id, "责任不在该单位", "office-1"))
+    ended = await world.store.run(lambda uow: measures.end(uow, measure.id, "责任不在该单位", "office-1"))
     assert (ended.state, ended.end_reason) == (MeasureState.ENDED, "责任不在该单位")
     await world.hear(overdue(Level.RED), rework(3))
     await world.tick(WEEKS)
@@ -340,7 +340,7 @@ async def test_the_paper_says_what_it_is_about_and_is_frozen() -> None:
     assert paper.addressee == f"{SAMPLE.name_of(UNIT)}主要负责人、联络员"
     assert paper.link is not None
     assert paper.link.url == f"https://chuangwen.example/cases/{CASE}"
-    await world.store.run(lambda uow: ladder.reply(uow, SAMPLE, measure.id, "已清运", "officer-1"))
+    await world.store.run(lambda uow: measures.reply(uow, SAMPLE, measure.id, "已清运", "officer-1"))
     assert (await only(world)).paper == paper
 
 
@@ -349,9 +349,9 @@ async def test_each_change_is_told_and_nothing_that_was_written() -> None:
     await world.hear(overdue())
     await world.tick()
     measure = await only(world)
-    await world.store.run(lambda uow: ladder.receive(uow, measure.id, "officer-1"))
-    await world.store.run(lambda uow: ladder.reply(uow, SAMPLE, measure.id, "SECRET", "officer-1"))
-    await world.store.run(lambda uow: ladder.end(uow, measure.id, "SECRET", "office-1"))
+    await world.store.run(lambda uow: measures.receive(uow, measure.id, "officer-1"))
+    await world.store.run(lambda uow: measures.reply(uow, SAMPLE, measure.id, "SECRET", "officer-1"))
+    await world.store.run(lambda uow: measures.end(uow, measure.id, "SECRET", "office-1"))
     rows = await world.store.find(OUTBOX, {"topic": MeasureChanged.TOPIC}, [("sequence", 1)])
     changes = [row.event.data for row in rows]
     assert [change.state.value for change in changes if isinstance(change, MeasureChanged)] == [

@@ -1,4 +1,4 @@
-"""The ladder where cases come from many partitions, are split, and the office takes a rung out of its file."""
+"""The measures where cases come from many partitions, are split, and the office takes a rung out of its file."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from itertools import permutations
 
 import pytest
 
-from services.scoring.commands import ladder
-from services.scoring.commands.ladder import load_heard
+from services.scoring.commands import measures
+from services.scoring.handlers.measures import load_measures
 from shared.consumer import PARKED
 from shared.contracts.reports import CaseReplied, CaseSplit, Level, Stage
 from shared.contracts.scoring import MeasureState
@@ -82,9 +82,9 @@ async def test_who_signed_for_a_paper_and_who_replied_is_kept_and_not_told_by_ev
     await world.hear(overdue())
     await world.tick()
     [measure] = await world.measures()
-    await world.store.run(lambda uow: ladder.receive(uow, measure.id, "liaison-7"))
+    await world.store.run(lambda uow: measures.receive(uow, measure.id, "liaison-7"))
     world.clock.advance(timedelta(hours=1))
-    await world.store.run(lambda uow: ladder.reply(uow, SAMPLE, measure.id, "已清运", "officer-3"))
+    await world.store.run(lambda uow: measures.reply(uow, SAMPLE, measure.id, "已清运", "officer-3"))
     [kept] = await world.measures()
     assert (kept.received_by, kept.received_at) == ("liaison-7", MONDAY)
     assert (kept.replied_by, kept.replied_at) == ("officer-3", MONDAY + timedelta(hours=1))
@@ -110,8 +110,8 @@ async def test_only_a_measure_that_nobody_answered_is_marked_as_climbed() -> Non
 async def test_events_that_concern_no_ladder_are_not_even_read() -> None:
     world = World.new()
     unreadable = replace(world.event(CaseReplied(case=snapshot())), value=b"{")
-    await load_heard(world.store.unit(), SAMPLE, [unreadable])
+    await load_measures(world.store.unit(), [unreadable], world.resources)
     await world.deliver([unreadable])
     assert await world.store.find(PARKED, {}) == []
     with pytest.raises(Undecodable):
-        await load_heard(world.store.unit(), SAMPLE, [replace(world.event(overdue()), value=b"{")])
+        await load_measures(world.store.unit(), [replace(world.event(overdue()), value=b"{")], world.resources)

@@ -163,8 +163,8 @@ def test_a_frozen_standing_keeps_the_ledger_as_it_was_then() -> None:
     books.post(charge("1"))
     frozen = books.month("2026-11")
     assert (frozen.rows, frozen.ledger_head, frozen.head) == (1, row.hash, row.hash)
-    assert frozen.told().frozen
-    assert not books.month("2026-12").told().frozen
+    assert frozen.event().frozen
+    assert not books.month("2026-12").event().frozen
 
 
 def test_a_row_from_before_there_were_more_fields_keeps_its_hash() -> None:

@@ -15,7 +15,7 @@ from services.scoring.commands.schemes import adopt_edition, located
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.rules import Rule, RuleBook, Table
 from services.scoring.domain.scheme import Edition, SchemeContent
-from services.scoring.handlers import load_facts, on_fact
+from services.scoring.handlers.facts import load_facts, on_fact
 from services.scoring.repo import CURRENT, FACTS, SCHEMES, TIMELINES
 from shared.clock import FixedClock
 from shared.contracts.inspections import FindingRecorded, Severity

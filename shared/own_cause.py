@@ -1,4 +1,4 @@
-"""Nobody decides in their own cause (回避): not in what their unit is concerned by, nor in what they took part in. Pure.
+"""Nobody decides in their own cause (回避): not in what concerns their unit, nor in what they had a part in. Pure.
 
     require_impartial(by, units=[event.unit], people=[event.reported_by])
 

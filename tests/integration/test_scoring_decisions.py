@@ -185,7 +185,7 @@ async def test_an_appeal_from_the_row_to_its_end(scoring: Inside) -> None:
     )
     for who in (people.zhang, people.li):
         answer = await scoring.http.post(f"/appeals/{made['id']}/uphold", json={"reason": "是"}, headers=who)
-        assert refusal(answer) == (409, "decision-on-own-entry")
+        assert refusal(answer) == (403, "second-person-required")
     await told(scoring.http, "POST", f"/appeals/{made['id']}/uphold", people.chen, {"reason": "权属不符"})
     [row] = await rows(scoring, people.wang)
     assert (row["next"], row["next_in_words"]["zh"]) == ("to-be-taken-back", "已决定撤销，即将冲回")

@@ -260,11 +260,16 @@ class Access(SecurityBase):
     scheme_name = "bearer"
     model = HTTPBearer(bearerFormat="JWT", description="A token of the district's identity provider")
 
-    def __init__(self, roles: frozenset[Role], anonymous: bool, act: str = "") -> None:
-        """`act` is the command that the route gives, where a service's table says who may give it."""
+    def __init__(self, roles: frozenset[Role], anonymous: bool, act: str = "", impartial: bool = False) -> None:
+        """`act` is the command that the route gives, where a service's table says who may give it.
+
+        `impartial`: the command is a decision that nobody takes in their own cause (see shared/own_cause.py); the
+        service refuses it when it knows whom it concerns.
+        """
         self.roles = roles
         self.anonymous = anonymous
         self.act = act
+        self.impartial = impartial
 
     async def __call__(self, request: Request) -> Principal:
         if request.scope.get("access") is self:
@@ -284,9 +289,9 @@ def anyone() -> Access:
     return Access(frozenset(), anonymous=True)
 
 
-def require(*roles: Role, act: str = "") -> Access:
+def require(*roles: Role, act: str = "", impartial: bool = False) -> Access:
     """The route is for callers with one of the roles, or for any known caller when none is named."""
-    return Access(frozenset(roles), anonymous=False, act=act)
+    return Access(frozenset(roles), anonymous=False, act=act, impartial=impartial)
 
 
 async def _identify(request: Request) -> Principal:

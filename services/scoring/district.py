@@ -179,7 +179,7 @@ class District:
     @property
     def office(self) -> str:
         """The campaign office as it signs."""
-        return f"{self.name.zh}创文办"
+        return f"{self.name.zh}创建办"
 
     @property
     def ranked_among(self) -> dict[str, str]:
@@ -204,5 +204,5 @@ class District:
         return {code: tuple(sorted(each.code for each in self.units.values() if each.group == code)) for code in codes}
 
 
-def _by_code(told: Iterable[_Named]) -> dict[str, Name]:
-    return {each.code: each.name for each in told}
+def _by_code(coded: Iterable[_Named]) -> dict[str, Name]:
+    return {each.code: each.name for each in coded}

@@ -10,7 +10,7 @@ from services.scoring.commands.schemes import adopt_edition
 from services.scoring.district import District
 from services.scoring.domain.ladder import Cause
 from services.scoring.settings import Settings
-from services.scoring.views.what_if import Trials
+from services.scoring.views.what_if import WhatIfSlot
 from shared import telemetry
 from shared.attachments import Attachments
 from shared.documents import Press
@@ -33,7 +33,7 @@ class Resources:
         self.press = Press()
         self.store = store
         self.attachments = Attachments(store)
-        self.trials = Trials()
+        self.what_ifs = WhatIfSlot()
         # Anybody may take the ledgers along, so that a few slow readers must not keep the others from it.
         self.exports = Slots(8)
 

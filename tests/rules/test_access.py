@@ -33,7 +33,7 @@ def router(*dependencies: object) -> Router:
 
 def allowed(row: Row) -> dict[str, bool]:
     names = ["anyone", "known", *Role]
-    return dict(zip(names, [cell == "●" for cell in list(row.cells())[4:]], strict=True))
+    return dict(zip(names, [cell == "●" for cell in list(row.cells())[5:]], strict=True))
 
 
 def test_the_page_is_that_of_the_code() -> None:
@@ -60,7 +60,9 @@ def test_a_route_that_says_nothing_has_no_row() -> None:
 def test_a_row_tells_roles_and_act() -> None:
     [row] = rows_of(Small(router(Depends(require(Role.OFFICE, Role.HEAD, act="verify")))))
     assert [name for name, may in allowed(row).items() if may] == ["office", "head"]
-    assert list(row.cells())[:4] == ["small", "GET", "`/cases/{id}`", "verify"]
+    assert list(row.cells())[:5] == ["small", "GET", "`/cases/{id}`", "verify", ""]
+    [row] = rows_of(Small(router(Depends(require(Role.OFFICE, act="verify", impartial=True)))))
+    assert list(row.cells())[4] == "●"
     [row] = rows_of(Small(router(Depends(require()))))
     assert [name for name, may in allowed(row).items() if not may] == ["anyone"]
     [row] = rows_of(Small(router(Depends(anyone()))))

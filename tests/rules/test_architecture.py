@@ -51,6 +51,7 @@ PURE = (
     "shared.months",
     "shared.own_cause",
     "shared.ranking",
+    "shared.roles",
     "shared.documents.paper",
     "shared.writing",
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Request, Response
 from pydantic import BaseModel
 
-from services.scoring.api.context import Insider, own_of
+from services.scoring.api.access import may, resources_of
+from services.scoring.domain.acts import Act
 from shared import telemetry
 from shared.attachments import MOST_BYTES, Kind
 from shared.auth import Principal
@@ -40,15 +41,15 @@ class Uploaded(BaseModel):
 
 
 @router.post("/attachments", status_code=201, response_model=Uploaded, openapi_extra=_UPLOAD, responses=_REFUSED)
-async def upload(request: Request, caller: Insider) -> Uploaded:
+async def upload(request: Request, caller: Annotated[Principal, may(Act.HAND_IN_FILE)]) -> Uploaded:
     """上传文件 · Hand in a file: its bytes are the body (PDF, OFD, DOCX, XLSX, JPEG or PNG, at most 20 MiB)."""
-    kept = await own_of(request).attachments.put(await request.body(), caller.subject)
+    kept = await resources_of(request).attachments.put(await request.body(), caller.subject)
     return Uploaded(attachment=kept.id, kind=kept.kind, byte_count=kept.byte_count, sha256=kept.sha256)
 
 
 async def sent(request: Request, attachment: str, kind: Kind, name: str, caller: Principal) -> Response:
     """A file that the caller may have, under a name that says nothing of it."""
-    content = await own_of(request).attachments.read(attachment)
+    content = await resources_of(request).attachments.read(attachment)
     log.info("a file was handed out", attachment=attachment, to=caller.subject)
     headers = {
         "content-disposition": f'attachment; filename="{name}.{kind.value}"',

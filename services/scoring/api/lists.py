@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from services.scoring.api.context import STAFF, Anyone, Decider, Office, Watcher, own_of
+from services.scoring.api.access import Anyone, may, resources_of
+from services.scoring.api.bodies import Body
 from services.scoring.commands import lists as commands
+from services.scoring.domain.acts import Act
 from services.scoring.domain.lists import (
     BASIS_LIMIT,
     CHINESE,
@@ -41,6 +43,7 @@ from shared.contracts.scoring import ListKind
 from shared.documents import Format
 from shared.errors import Duplicate, NotFound
 from shared.http import IDEMPOTENT, Router, answer
+from shared.roles import OVERSIGHT
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 
@@ -60,13 +63,7 @@ _PRINTED: dict[int | str, dict[str, Any]] = {
 }
 
 
-class Command(BaseModel):
-    """Input is taken literally: a misspelt field is refused, not ignored."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class ItemIn(Command):
+class ItemIn(Body):
     """A venue (area, type and name) or a unit, and one sentence that says why and names no person."""
 
     reason: str = Field(max_length=WRITTEN_LIMIT, examples=["摊位占道经营，过道堵塞。"])
@@ -78,7 +75,7 @@ class ItemIn(Command):
     visit: str | None = Field(default=None, max_length=BASIS_LIMIT)
 
 
-class NewList(Command):
+class NewList(Body):
     """All that a list says."""
 
     kind: Literal["red", "black"]
@@ -87,7 +84,7 @@ class NewList(Command):
     items: list[ItemIn] = Field(min_length=1, max_length=ITEMS_LIMIT)
 
 
-class BasedOn(Command):
+class BasedOn(Body):
     """The version that was read: what anybody else wrote meanwhile is neither overwritten nor approved unread."""
 
     based_on: int = Field(ge=1, examples=[1])
@@ -97,7 +94,7 @@ class ChangedList(NewList, BasedOn):
     """The whole content of the draft."""
 
 
-class Withdrawal(Command):
+class Withdrawal(Body):
     """Why; seen by staff only."""
 
     reason: str = Field(min_length=1, max_length=WITHDRAWAL_LIMIT, examples=["经核实，所列问题不属实"])
@@ -130,40 +127,48 @@ async def page(
 
 @router.get("/lists/all", response_model=ListsInHand)
 async def everything(
-    request: Request, caller: Watcher, state: ListState | None = None, after: After = None, limit: Limit = 20
+    request: Request,
+    caller: Annotated[Principal, may(Act.READ_LISTS)],
+    state: ListState | None = None,
+    after: After = None,
+    limit: Limit = 20,
 ) -> ListsInHand:
     """榜单办理 · Lists in any state, the last drafted first."""
     return await all_lists(runtime_of(request).store, state, after, limit)
 
 
 @router.post("/lists", status_code=201, response_model=ListInHand, openapi_extra=IDEMPOTENT)
-async def draft(request: Request, body: NewList, caller: Office) -> Response:
+async def draft(request: Request, body: NewList, caller: Annotated[Principal, may(Act.DRAFT_LIST)]) -> Response:
     """起草榜单 · A new draft."""
-    terms, content = own_of(request).district.lists, _content(body)
+    terms, content = resources_of(request).district.lists, _content(body)
     return await _done(request, lambda uow: commands.draft(uow, terms, content, caller.subject), 201)
 
 
 @router.put("/lists/{id}", response_model=ListInHand, openapi_extra=IDEMPOTENT)
-async def edit(request: Request, id: ListId, body: ChangedList, caller: Office) -> Response:
+async def edit(
+    request: Request, id: ListId, body: ChangedList, caller: Annotated[Principal, may(Act.DRAFT_LIST)]
+) -> Response:
     """修改草稿 · Another content of a draft."""
-    terms, content = own_of(request).district.lists, _content(body)
+    terms, content = resources_of(request).district.lists, _content(body)
     return await _done(request, lambda uow: commands.edit(uow, terms, id, content, body.based_on, caller.subject))
 
 
 @router.post("/lists/{id}/approve", response_model=ListInHand, openapi_extra=IDEMPOTENT)
-async def approve(request: Request, id: ListId, body: BasedOn, caller: Decider) -> Response:
+async def approve(
+    request: Request, id: ListId, body: BasedOn, caller: Annotated[Principal, may(Act.APPROVE_LIST)]
+) -> Response:
     """审批榜单 · By somebody who did not write it; from then on it cannot be changed."""
     return await _done(request, lambda uow: commands.approve(uow, id, body.based_on, caller.subject))
 
 
 @router.post("/lists/{id}/publish", response_model=ListInHand, openapi_extra=IDEMPOTENT)
-async def publish(request: Request, id: ListId, caller: Office) -> Response:
+async def publish(request: Request, id: ListId, caller: Annotated[Principal, may(Act.PUBLISH_LIST)]) -> Response:
     """公布榜单 · The approved list is public, under a number."""
-    own = own_of(request)
-    url = f"{own.portal_url}/lists/{id}"
+    resources = resources_of(request)
+    url = f"{resources.portal_url}/lists/{id}"
 
     async def command(uow: UnitOfWork) -> RedBlackList:
-        return await commands.publish(uow, own.district, id, url, caller.subject)
+        return await commands.publish(uow, resources.district, id, url, caller.subject)
 
     try:
         return await _done(request, command)
@@ -172,7 +177,9 @@ async def publish(request: Request, id: ListId, caller: Office) -> Response:
 
 
 @router.post("/lists/{id}/withdraw", response_model=ListInHand, openapi_extra=IDEMPOTENT)
-async def withdraw(request: Request, id: ListId, body: Withdrawal, caller: Decider) -> Response:
+async def withdraw(
+    request: Request, id: ListId, body: Withdrawal, caller: Annotated[Principal, may(Act.WITHDRAW_LIST)]
+) -> Response:
     """撤下榜单 · The list does not stand any more; who stood on it is hidden."""
     return await _done(request, lambda uow: commands.withdraw(uow, id, body.reason, caller.subject))
 
@@ -181,9 +188,9 @@ async def withdraw(request: Request, id: ListId, body: Withdrawal, caller: Decid
 async def show(request: Request, id: ListId, format: Format, caller: Anyone) -> Response:
     """下载榜单 · The list as the paper that was issued, as PDF or DOCX; of a withdrawn one for staff only."""
     found = await _found(request, id, caller)
-    if found.paper is None or (found.state is not ListState.PUBLISHED and not caller.has(*STAFF)):
+    if found.paper is None or (found.state is not ListState.PUBLISHED and not caller.has(*OVERSIGHT)):
         raise NotFound("lists-not-found", id=id)
-    content = await own_of(request).press.print(found.paper, format)
+    content = await resources_of(request).press.print(found.paper, format)
     ascii = f"{found.content.kind.value}-list-{found.year}-{found.number:04}.{format.value}"
     chinese = quote(f"{CHINESE[found.content.kind]}{found.serial}.{format.value}", safe="")
     disposition = f"attachment; filename=\"{ascii}\"; filename*=UTF-8''{chinese}"
@@ -194,11 +201,11 @@ async def show(request: Request, id: ListId, format: Format, caller: Anyone) -> 
 async def one(request: Request, id: ListId, caller: Anyone) -> ListInHand | ListView:
     """榜单 · One list: what is public for everybody, all of it for staff."""
     found = await _found(request, id, caller)
-    return in_hand(found) if caller.has(*STAFF) else public(found)
+    return in_hand(found) if caller.has(*OVERSIGHT) else public(found)
 
 
 @router.get("/lists/{id}/history", response_model=list[Step])
-async def history(request: Request, id: ListId, caller: Watcher) -> list[Step]:
+async def history(request: Request, id: ListId, caller: Annotated[Principal, may(Act.READ_LISTS)]) -> list[Step]:
     """榜单留痕 · Who did what to a list, chained by hashes."""
     found = await _found(request, id, caller)
     rows = await runtime_of(request).store.find(AUDIT, {"chain": commands.chain_of(found.id)}, [("number", 1)])
@@ -208,7 +215,7 @@ async def history(request: Request, id: ListId, caller: Watcher) -> list[Step]:
 async def _found(request: Request, id: str, caller: Principal) -> RedBlackList:
     """The list, if the caller may know that it is there. Raises NotFound (lists-not-found)."""
     found = await runtime_of(request).store.get(LISTS, id)
-    if found is None or (found.published_at is None and not caller.has(*STAFF)):
+    if found is None or (found.published_at is None and not caller.has(*OVERSIGHT)):
         raise NotFound("lists-not-found", id=id)
     return found
 

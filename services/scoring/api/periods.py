@@ -10,9 +10,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from services.scoring.api.context import STAFF, Anyone, Decider, Office, own_of
+from services.scoring.api.access import Anyone, may, resources_of
 from services.scoring.commands import periods as commands
 from services.scoring.commands.schemes import scheme_of
+from services.scoring.domain.acts import Act
 from services.scoring.domain.periods import Period
 from services.scoring.domain.standings import Span
 from services.scoring.views.archive import archive, contents
@@ -27,8 +28,10 @@ from services.scoring.views.periods import (
     seal_view,
     seals,
 )
+from shared.auth import Principal
 from shared.errors import NotFound
 from shared.http import IDEMPOTENT, Download, Router, answer
+from shared.roles import OVERSIGHT
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 
@@ -47,13 +50,13 @@ class SealKey(BaseModel):
 @router.get("/periods", response_model=PeriodList)
 async def months(request: Request, caller: Anyone) -> PeriodList:
     """考核月份 · The months, the newest first, and how far each is."""
-    return await periods(runtime_of(request).store, inside=caller.has(*STAFF))
+    return await periods(runtime_of(request).store, inside=caller.has(*OVERSIGHT))
 
 
 @router.get("/periods/{period}", response_model=PeriodView)
 async def month(request: Request, period: str, caller: Anyone) -> PeriodView:
     """月份状态 · How far a month is: open, freezing, frozen, published."""
-    return await period_view(runtime_of(request).store, _month(period), inside=caller.has(*STAFF))
+    return await period_view(runtime_of(request).store, _month(period), inside=caller.has(*OVERSIGHT))
 
 
 @router.get("/periods/{period}/seal", response_model=SealWithPlaces)
@@ -74,10 +77,10 @@ async def seal(request: Request, period: str, caller: Anyone) -> SealWithPlaces:
 )
 async def archive_of(request: Request, period: str, caller: Anyone) -> Response:
     """导出封存档案 · A published month with everything it rests on, for `python -m services.scoring verify`."""
-    store, own = runtime_of(request).store, own_of(request)
-    told = await contents(store, _month(period))
-    content = lambda: aclosing(archive(store, told, own.district.ranked_among))  # noqa: E731  (made when sent)
-    return Download(own.exports, content, ARCHIVE, f"scoring-{period}.jsonl")
+    store, resources = runtime_of(request).store, resources_of(request)
+    exported = await contents(store, _month(period))
+    content = lambda: aclosing(archive(store, exported, resources.district.ranked_among))  # noqa: E731  (made when sent)
+    return Download(resources.exports, content, ARCHIVE, f"scoring-{period}.jsonl")
 
 
 @router.get("/seals", response_model=SealList)
@@ -89,14 +92,14 @@ async def chain(request: Request, caller: Anyone, after: Annotated[str, Query(ma
 @router.get("/seal-key", response_model=SealKey)
 async def seal_key(request: Request, caller: Anyone) -> SealKey:
     """公钥 · The key that seals are checked with."""
-    signer = own_of(request).signer
+    signer = resources_of(request).signer
     return SealKey(algorithm="Ed25519", key=signer.public, pem=signer.pem())
 
 
 @router.post("/periods/{period}/freeze", response_model=PeriodView, openapi_extra=IDEMPOTENT)
-async def freeze(request: Request, period: str, caller: Office) -> Response:
+async def freeze(request: Request, period: str, caller: Annotated[Principal, may(Act.FREEZE_MONTH)]) -> Response:
     """冻结月份 · Close a month that is over: what still happened in it counts in the next."""
-    store, units = runtime_of(request).store, set(own_of(request).district.units)
+    store, units = runtime_of(request).store, set(resources_of(request).district.units)
     _month(period)
 
     async def command(uow: UnitOfWork) -> PeriodView:
@@ -106,7 +109,7 @@ async def freeze(request: Request, period: str, caller: Office) -> Response:
 
 
 @router.post("/periods/{period}/proposal", response_model=PeriodView, openapi_extra=IDEMPOTENT)
-async def propose(request: Request, period: str, caller: Office) -> Response:
+async def propose(request: Request, period: str, caller: Annotated[Principal, may(Act.PROPOSE_MONTH)]) -> Response:
     """提请发布 · Have a frozen month published, when a second person agrees."""
     store = runtime_of(request).store
     _month(period)
@@ -118,14 +121,14 @@ async def propose(request: Request, period: str, caller: Office) -> Response:
 
 
 @router.post("/periods/{period}/publication", response_model=SealWithPlaces, openapi_extra=IDEMPOTENT)
-async def publish(request: Request, period: str, caller: Decider) -> Response:
+async def publish(request: Request, period: str, caller: Annotated[Principal, may(Act.PUBLISH_MONTH)]) -> Response:
     """确认发布 · Seal a month that somebody else proposed; of one that is sealed, the seal."""
-    store, own = runtime_of(request).store, own_of(request)
+    store, resources = runtime_of(request).store, resources_of(request)
     _month(period)
 
     async def command(uow: UnitOfWork) -> SealWithPlaces:
-        groups, scheme = own.district.ranked_among, await scheme_of(uow, period)
-        return seal_view(await commands.publish(uow, store, period, groups, own.signer, caller.subject, scheme))
+        groups, scheme = resources.district.ranked_among, await scheme_of(uow, period)
+        return seal_view(await commands.publish(uow, store, period, groups, resources.signer, caller.subject, scheme))
 
     return await answer(request, command, 200)
 

@@ -6,14 +6,17 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
-from services.scoring.api.context import MISSING, Proposer, Watcher, own_of, person_of
+from services.scoring.api.access import MISSING, may, resources_of
+from services.scoring.api.bodies import Trimmed
 from services.scoring.commands import proposals as commands
+from services.scoring.domain.acts import Act
 from services.scoring.domain.proposals import ByHand, ProposalState
 from services.scoring.domain.rules import POINTS_LIMIT
 from services.scoring.repo import PROPOSALS
 from services.scoring.views.proposals import PAGE_LIMIT, ProposalPage, ProposalView, proposal_view, proposals
+from shared.auth import Principal
 from shared.clock import to_milliseconds
 from shared.contracts.scoring import FactKind
 from shared.errors import Invalid, NotFound
@@ -31,13 +34,7 @@ Reason = Annotated[str, Field(min_length=1, max_length=REASON_LIMIT, examples=["
 Reference = Annotated[str, Field(min_length=1, max_length=CODE_LIMIT)]
 
 
-class Command(BaseModel):
-    """Input is taken literally: a misspelt field is refused, not ignored."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
-
-
-class Grounds(Command):
+class Grounds(Trimmed):
     """Why, what shows it, and numbers or identities of papers, photos and files that prove it."""
 
     reason: Reason
@@ -64,13 +61,13 @@ class NewCorrection(Grounds):
     number: int = Field(ge=1, le=10**9, examples=[3])
 
 
-class Approval(Command):
+class Approval(Trimmed):
     """What the second person has to say, if anything."""
 
     note: str = Field(default="", max_length=REASON_LIMIT)
 
 
-class Refusal(Command):
+class Refusal(Trimmed):
     """Why it is refused."""
 
     note: Reason
@@ -79,7 +76,7 @@ class Refusal(Command):
 @router.get("/proposals", response_model=ProposalPage)
 async def page(
     request: Request,
-    caller: Watcher,
+    caller: Annotated[Principal, may(Act.READ_PROPOSALS)],
     unit: Annotated[str | None, Query(max_length=CODE_LIMIT)] = None,
     state: ProposalState | None = None,
     after: Annotated[str | None, Query(max_length=CODE_LIMIT)] = None,
@@ -90,7 +87,7 @@ async def page(
 
 
 @router.get("/proposals/{id}", response_model=ProposalView)
-async def one(request: Request, id: str, caller: Watcher) -> ProposalView:
+async def one(request: Request, id: str, caller: Annotated[Principal, may(Act.READ_PROPOSALS)]) -> ProposalView:
     """单件 · A proposal."""
     found = await runtime_of(request).store.get(PROPOSALS, id)
     if found is None:
@@ -99,7 +96,7 @@ async def one(request: Request, id: str, caller: Watcher) -> ProposalView:
 
 
 @router.post("/proposals/entries", status_code=201, response_model=ProposalView, openapi_extra=IDEMPOTENT)
-async def propose_entry(request: Request, body: NewEntry, caller: Proposer) -> Response:
+async def propose_entry(request: Request, body: NewEntry, caller: Annotated[Principal, may(Act.PROPOSE)]) -> Response:
     """提请人工记分 · Propose a deduction, a bonus or a false reply (虚假整改) for a unit's ledger."""
     _require_unit(request, body.unit)
     happened_at = to_milliseconds(body.happened_at)
@@ -107,7 +104,7 @@ async def propose_entry(request: Request, body: NewEntry, caller: Proposer) -> R
 
     async def command(uow: UnitOfWork) -> ProposalView:
         grounds = (body.reason, body.evidence, body.references)
-        return proposal_view(*await commands.propose_entry(uow, body.unit, entry, *grounds, person_of(caller)))
+        return proposal_view(*await commands.propose_entry(uow, body.unit, entry, *grounds, caller))
 
     return await answer(request, command, 201, "/proposals/{id}")
 
@@ -119,49 +116,53 @@ async def propose_entry(request: Request, body: NewEntry, caller: Proposer) -> R
     openapi_extra=IDEMPOTENT,
     responses=MISSING,
 )
-async def propose_correction(request: Request, body: NewCorrection, caller: Proposer) -> Response:
+async def propose_correction(
+    request: Request, body: NewCorrection, caller: Annotated[Principal, may(Act.PROPOSE)]
+) -> Response:
     """提请更正 · Propose that a row of a unit's ledger is taken back."""
     _require_unit(request, body.unit)
 
     async def command(uow: UnitOfWork) -> ProposalView:
         grounds = (body.reason, body.evidence, body.references)
-        return proposal_view(
-            await commands.propose_correction(uow, body.unit, body.number, *grounds, person_of(caller))
-        )
+        return proposal_view(await commands.propose_correction(uow, body.unit, body.number, *grounds, caller))
 
     return await answer(request, command, 201, "/proposals/{id}")
 
 
 @router.post("/proposals/{id}/approve", response_model=ProposalView, openapi_extra=IDEMPOTENT)
-async def approve(request: Request, id: str, body: Approval, caller: Watcher) -> Response:
+async def approve(
+    request: Request, id: str, body: Approval, caller: Annotated[Principal, may(Act.APPROVE_PROPOSAL)]
+) -> Response:
     """批准 · By somebody else than who proposed it: it takes effect."""
 
     async def command(uow: UnitOfWork) -> ProposalView:
-        return proposal_view(await commands.approve(uow, id, person_of(caller), body.note))
+        return proposal_view(await commands.approve(uow, id, caller, body.note))
 
     return await answer(request, command, 200)
 
 
 @router.post("/proposals/{id}/refuse", response_model=ProposalView, openapi_extra=IDEMPOTENT)
-async def refuse(request: Request, id: str, body: Refusal, caller: Watcher) -> Response:
+async def refuse(
+    request: Request, id: str, body: Refusal, caller: Annotated[Principal, may(Act.REFUSE_PROPOSAL)]
+) -> Response:
     """不予批准 · By somebody else than who proposed it."""
 
     async def command(uow: UnitOfWork) -> ProposalView:
-        return proposal_view(await commands.refuse(uow, id, person_of(caller), body.note))
+        return proposal_view(await commands.refuse(uow, id, caller, body.note))
 
     return await answer(request, command, 200)
 
 
 @router.post("/proposals/{id}/withdraw", response_model=ProposalView, openapi_extra=IDEMPOTENT)
-async def withdraw(request: Request, id: str, caller: Proposer) -> Response:
+async def withdraw(request: Request, id: str, caller: Annotated[Principal, may(Act.WITHDRAW_PROPOSAL)]) -> Response:
     """撤回 · By who proposed it, before it is decided."""
 
     async def command(uow: UnitOfWork) -> ProposalView:
-        return proposal_view(await commands.withdraw(uow, id, person_of(caller)))
+        return proposal_view(await commands.withdraw(uow, id, caller))
 
     return await answer(request, command, 200)
 
 
 def _require_unit(request: Request, unit: str) -> None:
-    if unit not in own_of(request).district.units:
+    if unit not in resources_of(request).district.units:
         raise Invalid("unit-unknown", field="unit", given=unit)

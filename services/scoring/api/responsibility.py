@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from services.scoring.api.access import may, resources_of
 from services.scoring.api.attachments import FILE, sent
-from services.scoring.api.context import STAFF, Insider, Keeper, Office, Watcher, own_of
+from services.scoring.api.bodies import Body
 from services.scoring.commands import responsibility as commands
+from services.scoring.domain.acts import Act
 from services.scoring.domain.responsibility import (
     MEMBERS_LIMIT,
     NAME_LIMIT,
@@ -43,6 +45,7 @@ from services.scoring.views.responsibility import (
 from shared.auth import Principal
 from shared.errors import NotFound
 from shared.http import IDEMPOTENT, Router, answer
+from shared.roles import OVERSIGHT
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 
@@ -55,34 +58,28 @@ Code = Annotated[str, Path(max_length=CODE_LIMIT)]
 OfUnit = Annotated[str | None, Query(max_length=CODE_LIMIT)]
 
 
-class Command(BaseModel):
-    """Input is taken literally: a misspelt field is refused, not ignored."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class PersonIn(Command):
+class PersonIn(Body):
     """Somebody of a unit; kept inside and shown to staff only."""
 
     name: str = Field(max_length=2 * NAME_LIMIT, examples=["示例"])
     post: str = Field(default="", max_length=2 * POST_LIMIT, examples=["局长"])
 
 
-class MemberIn(Command):
+class MemberIn(Body):
     """Somebody of a task force, and what for."""
 
     name: str = Field(max_length=2 * NAME_LIMIT, examples=["示例"])
     role: str = Field(max_length=2 * POST_LIMIT, examples=["组长"])
 
 
-class TaskForceIn(Command):
+class TaskForceIn(Body):
     """A task force (专班)."""
 
     name: str = Field(default="", max_length=2 * NAME_LIMIT, examples=["环境卫生专班"])
     members: list[MemberIn] = Field(default=[], max_length=MEMBERS_LIMIT)
 
 
-class BasedOn(Command):
+class BasedOn(Body):
     """The newest term that was read (0: none): what anybody else wrote meanwhile is not overwritten."""
 
     based_on: int = Field(ge=0, le=10**6, examples=[1])
@@ -105,19 +102,19 @@ class ChangedTaskForce(TaskForceIn, BasedOn):
     """Who is in the task force from today on."""
 
 
-class PlanIn(Command):
+class PlanIn(Body):
     """A file that the caller has handed in (POST /attachments)."""
 
     attachment: str = Field(max_length=100)
 
 
-class StateIn(Command):
+class StateIn(Body):
     """How far the unit is."""
 
     state: State
 
 
-class Laid(Command):
+class Laid(Body):
     """Whom a fact is laid to, and why."""
 
     fact: str = Field(max_length=FACT_LIMIT, examples=["inspections.visit/20261123-V7/1"])
@@ -135,7 +132,7 @@ class LaidFact(BaseModel):
 @router.get("/matrix", response_model=MatrixView)
 async def matrix(
     request: Request,
-    caller: Insider,
+    caller: Annotated[Principal, may(Act.READ_RESPONSIBILITY)],
     on: Annotated[str | None, Query(pattern=DAY)] = None,
     unit: OfUnit = None,
     scope: Scope | None = None,
@@ -146,7 +143,9 @@ async def matrix(
 
 
 @router.get("/matrix/gaps", response_model=GapsView)
-async def missing(request: Request, caller: Insider, unit: OfUnit = None) -> GapsView:
+async def missing(
+    request: Request, caller: Annotated[Principal, may(Act.READ_RESPONSIBILITY)], unit: OfUnit = None
+) -> GapsView:
     """责任缺项 · Indicators without a row, plan, task force, leader or liaison, and those past due."""
     store = runtime_of(request).store
     now = store.clock.now()
@@ -154,26 +153,40 @@ async def missing(request: Request, caller: Insider, unit: OfUnit = None) -> Gap
 
 
 @router.get("/matrix/{scope}/{code}", response_model=RowView)
-async def row(request: Request, scope: Scope, code: Code, caller: Insider) -> RowView:
+async def row(
+    request: Request, scope: Scope, code: Code, caller: Annotated[Principal, may(Act.READ_RESPONSIBILITY)]
+) -> RowView:
     """责任分解 · A row with everything it ever said."""
     store = runtime_of(request).store
     return await row_view(store, scope, code, store.clock.now())
 
 
 @router.put("/matrix/{scope}/{code}", response_model=RowView, openapi_extra=IDEMPOTENT)
-async def change(request: Request, scope: Scope, code: Code, body: Change, caller: Office) -> Response:
+async def change(
+    request: Request,
+    scope: Scope,
+    code: Code,
+    body: Change,
+    caller: Annotated[Principal, may(Act.CHANGE_RESPONSIBILITY)],
+) -> Response:
     """调整责任 · Say who answers from a day on; what was said before stays."""
-    units, duty = own_of(request).district.units, _duty(body)
+    units, duty = resources_of(request).district.units, _duty(body)
 
     async def command(uow: UnitOfWork) -> RowView:
-        told = (duty, body.effective_from, body.based_on, body.reason)
-        return view(await commands.change(uow, units, scope, code, *told, caller.subject), uow.now)
+        content = (duty, body.effective_from, body.based_on, body.reason)
+        return view(await commands.change(uow, units, scope, code, *content, caller.subject), uow.now)
 
     return await answer(request, command, 200)
 
 
 @router.put("/matrix/{scope}/{code}/task-force", response_model=RowView, openapi_extra=IDEMPOTENT)
-async def task_force(request: Request, scope: Scope, code: Code, body: ChangedTaskForce, caller: Keeper) -> Response:
+async def task_force(
+    request: Request,
+    scope: Scope,
+    code: Code,
+    body: ChangedTaskForce,
+    caller: Annotated[Principal, may(Act.NAME_TASK_FORCE)],
+) -> Response:
     """调整专班 · Who is in the task force, from today on."""
 
     async def command(uow: UnitOfWork) -> RowView:
@@ -183,7 +196,9 @@ async def task_force(request: Request, scope: Scope, code: Code, body: ChangedTa
 
 
 @router.post("/matrix/{scope}/{code}/plans", response_model=RowView, openapi_extra=IDEMPOTENT)
-async def hand_in(request: Request, scope: Scope, code: Code, body: PlanIn, caller: Keeper) -> Response:
+async def hand_in(
+    request: Request, scope: Scope, code: Code, body: PlanIn, caller: Annotated[Principal, may(Act.HAND_IN_PLAN)]
+) -> Response:
     """提交方案 · Make a file that was handed in the plan; earlier ones stay to be seen."""
 
     async def command(uow: UnitOfWork) -> RowView:
@@ -193,7 +208,9 @@ async def hand_in(request: Request, scope: Scope, code: Code, body: PlanIn, call
 
 
 @router.put("/matrix/{scope}/{code}/state", response_model=RowView, openapi_extra=IDEMPOTENT)
-async def state(request: Request, scope: Scope, code: Code, body: StateIn, caller: Keeper) -> Response:
+async def state(
+    request: Request, scope: Scope, code: Code, body: StateIn, caller: Annotated[Principal, may(Act.SET_PROGRESS)]
+) -> Response:
     """更新进度 · How far the unit is, by its own word."""
 
     async def command(uow: UnitOfWork) -> RowView:
@@ -204,21 +221,25 @@ async def state(request: Request, scope: Scope, code: Code, body: StateIn, calle
 
 @router.get("/matrix/{scope}/{code}/plans/{number}", response_class=Response, responses=FILE)
 async def plan(
-    request: Request, scope: Scope, code: Code, number: Annotated[int, Path(ge=1, le=10**6)], caller: Insider
+    request: Request,
+    scope: Scope,
+    code: Code,
+    number: Annotated[int, Path(ge=1, le=10**6)],
+    caller: Annotated[Principal, may(Act.READ_RESPONSIBILITY)],
 ) -> Response:
     """下载方案 · A plan, for the office, leaders, 纪检, and the units that lead or support the row."""
     store = runtime_of(request).store
     found = await store.get(MATRIX, row_id(scope, code))
     if found is None or number > len(found.plans) or not _may_read(found, day_of(store.clock.now()), caller):
         raise NotFound("plans-not-found", id=number)
-    told = found.plans[number - 1]
-    return await sent(request, told.attachment, told.kind, f"plan-{number}", caller)
+    found_plan = found.plans[number - 1]
+    return await sent(request, found_plan.attachment, found_plan.kind, f"plan-{number}", caller)
 
 
 @router.get("/facts/unassigned", response_model=UnassignedFacts)
 async def nobody(
     request: Request,
-    caller: Watcher,
+    caller: Annotated[Principal, may(Act.READ_UNASSIGNED)],
     after: Annotated[str | None, Query(max_length=FACT_LIMIT)] = None,
     limit: Annotated[int, Query(ge=1, le=FACTS_LIMIT)] = 50,
 ) -> UnassignedFacts:
@@ -227,9 +248,9 @@ async def nobody(
 
 
 @router.post("/facts/unassigned", response_model=LaidFact, openapi_extra=IDEMPOTENT)
-async def lay(request: Request, body: Laid, caller: Office) -> Response:
+async def lay(request: Request, body: Laid, caller: Annotated[Principal, may(Act.LAY_FACT)]) -> Response:
     """指定责任单位 · Lay it to a unit, which loses points by the rules in force when it happened."""
-    units = own_of(request).district.units
+    units = resources_of(request).district.units
 
     async def command(uow: UnitOfWork) -> LaidFact:
         fact = await commands.lay(uow, units, body.fact, body.unit, body.reason, caller.subject)
@@ -240,7 +261,7 @@ async def lay(request: Request, body: Laid, caller: Office) -> Response:
 
 def _may_read(row: Row, day: str, caller: Principal) -> bool:
     duty = row.duty_on(day)
-    return caller.has(*STAFF) or (duty is not None and caller.unit in {duty.lead, *duty.supporting})
+    return caller.has(*OVERSIGHT) or (duty is not None and caller.unit in {duty.lead, *duty.supporting})
 
 
 def _duty(body: Change) -> Duty:

@@ -7,13 +7,16 @@ from decimal import Decimal
 from typing import Annotated
 
 from fastapi import Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from services.scoring.api.context import Editor, Watcher, own_of
+from services.scoring.api.access import may, resources_of
+from services.scoring.api.bodies import Body
 from services.scoring.commands import results
+from services.scoring.domain.acts import Act
 from services.scoring.domain.results import DISTRICT, Mark, Result
 from services.scoring.repo import RESULTS
+from shared.auth import Principal
 from shared.errors import Invalid
 from shared.http import IDEMPOTENT, Router, answer
 from shared.service import runtime_of
@@ -24,13 +27,11 @@ RESULTS_LIMIT = 500
 router = Router(tags=["periods"])
 
 
-class RecordResult(BaseModel):
+class RecordResult(Body):
     """What a unit (or the whole `district`) got in a part of an assessment: a score rate from 0 to 1.
 
     Of the part `negative-list` of the district, points. `source` says where it is stated.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     scheme: str = Field(max_length=100, examples=["annual"])
     period: str = Field(max_length=10, examples=["2026"])
@@ -66,16 +67,18 @@ class ResultList(BaseModel):
 
 
 @router.post("/results", response_model=ResultView, openapi_extra=IDEMPOTENT)
-async def record(request: Request, body: RecordResult, caller: Editor) -> Response:
+async def record(
+    request: Request, body: RecordResult, caller: Annotated[Principal, may(Act.RECORD_RESULT)]
+) -> Response:
     """记录测评结果 · What a unit got in a part of an assessment; what was recorded before stays to be seen."""
-    district = own_of(request).district
+    district = resources_of(request).district
     if body.unit != DISTRICT and body.unit not in district.units:
         raise Invalid("units-not-found", field="unit", id=body.unit)
 
     async def command(uow: UnitOfWork) -> ResultView:
         mark = Mark(body.part, body.value, body.source, uow.now, caller.subject)
-        told = (body.scheme, body.period, body.unit)
-        return _result(await results.record(uow, district.formula, *told, mark))
+        assessment = (body.scheme, body.period, body.unit)
+        return _result(await results.record(uow, district.formula, *assessment, mark))
 
     return await answer(request, command, 200)
 
@@ -83,7 +86,7 @@ async def record(request: Request, body: RecordResult, caller: Editor) -> Respon
 @router.get("/results", response_model=ResultList)
 async def recorded(
     request: Request,
-    caller: Watcher,
+    caller: Annotated[Principal, may(Act.READ_RESULTS)],
     scheme: Annotated[str, Query(max_length=100)],
     period: Annotated[str, Query(max_length=10)],
 ) -> ResultList:

@@ -1,4 +1,4 @@
-"""The rule book: read by everybody, drafted, tried and put to use by the office."""
+"""The rule book: read by everybody, drafted, asked about and put to use by the office."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
-from services.scoring.api.context import MISSING, Anyone, Editor, Insider, Office, Trier, own_of
+from services.scoring.api.access import MISSING, Anyone, may, resources_of
+from services.scoring.api.bodies import Trimmed
 from services.scoring.commands import rules as commands
+from services.scoring.domain.acts import Act
 from services.scoring.domain.drafts import RULES_LIMIT, Draft, DraftState, Edition
 from services.scoring.domain.rules import ALWAYS, POINTS_DECIMALS, POINTS_LIMIT, Rule, RuleBook
 from services.scoring.domain.what_if import Outcome
 from services.scoring.repo import CURRENT, RULE_BOOKS, RULE_DRAFTS, RULE_EDITIONS
-from services.scoring.views.what_if import tried
+from services.scoring.views.what_if import recomputed
 from shared.audit.log import AUDIT
+from shared.auth import Principal
 from shared.errors import Invalid, NotFound, Unavailable
 from shared.http import IDEMPOTENT, Router, answer
 from shared.months import month_of, previous_month
@@ -49,20 +52,14 @@ Kind = Literal[
 ]
 
 
-class Command(BaseModel):
-    """Input is taken literally: a misspelt field is refused, not ignored."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
-
-
-class NameIn(Command):
+class NameIn(Trimmed):
     """What users read: Chinese first, English beside."""
 
     zh: str = Field(min_length=1, max_length=100, examples=["复查不合格"])
     en: str = Field(default="", max_length=200, examples=["Recheck failed"])
 
 
-class TableIn(Command):
+class TableIn(Trimmed):
     """How many points: those of the row whose value the fact has in the field `by`, else `otherwise`.
 
     With `of_stake` the numbers are shares of what the source says is at stake.
@@ -74,8 +71,8 @@ class TableIn(Command):
     of_stake: bool = False
 
 
-class RuleIn(Command):
-    """What the next version of a rule says; a table of nothing ends the rule. For a trial no day is needed."""
+class RuleIn(Trimmed):
+    """What the next version of a rule says; a table of nothing ends the rule. To ask what-if no day is needed."""
 
     code: str = Field(pattern=CODE, max_length=CODE_LIMIT, examples=["rework"])
     name: NameIn
@@ -95,13 +92,13 @@ class DatedRule(RuleIn):
     effective_from: date = Field(examples=["2027-01-01"])
 
 
-class TriedRule(RuleIn):
+class UndatedRule(RuleIn):
     """A rule as if it had always been in force; a day is not looked at."""
 
     effective_from: date | None = None
 
 
-class NewDraft(Command):
+class NewDraft(Trimmed):
     """Further versions of rules; `based_on` is the edition of the book that was read before they were written."""
 
     based_on: int = Field(ge=1, examples=[1])
@@ -109,7 +106,7 @@ class NewDraft(Command):
     rules: list[DatedRule] = Field(min_length=1, max_length=RULES_LIMIT)
 
 
-class Revision(Command):
+class Revision(Trimmed):
     """The revision that was read: what anybody else wrote meanwhile is neither overwritten nor put to use unread."""
 
     revision: int = Field(ge=1, examples=[1])
@@ -119,11 +116,11 @@ class ChangedDraft(NewDraft, Revision):
     """The whole content of the draft."""
 
 
-class Trial(Command):
+class Question(Trimmed):
     """A month (`YYYY-MM`; the last one that is over when nothing is said), and what to try on it: rules or a draft."""
 
     period: str | None = Field(default=None, pattern=PERIOD, examples=["2026-10"])
-    rules: list[TriedRule] | None = Field(default=None, min_length=1, max_length=RULES_LIMIT)
+    rules: list[UndatedRule] | None = Field(default=None, min_length=1, max_length=RULES_LIMIT)
     draft: str | None = Field(default=None, max_length=CODE_LIMIT)
 
 
@@ -199,7 +196,7 @@ async def rules(request: Request, caller: Anyone, on: date | None = None) -> Boo
 @router.get("/rules/editions", response_model=Editions)
 async def editions(
     request: Request,
-    caller: Insider,
+    caller: Annotated[Principal, may(Act.READ_EDITIONS)],
     before: Annotated[int, Query(ge=1, le=10**9)] = 10**9,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 20,
 ) -> Editions:
@@ -216,20 +213,20 @@ async def editions(
 
 
 @router.get("/rule-drafts", response_model=Drafts)
-async def drafts(request: Request, caller: Trier) -> Drafts:
+async def drafts(request: Request, caller: Annotated[Principal, may(Act.READ_RULE_DRAFTS)]) -> Drafts:
     """修订草案 · The drafts."""
     found = await runtime_of(request).store.find(RULE_DRAFTS, {}, [("made_at", -1), ("_id", -1)], PAGE_LIMIT)
     return Drafts(drafts=[_draft(each) for each in found])
 
 
 @router.get("/rule-drafts/{id}", response_model=DraftView)
-async def one_draft(request: Request, id: str, caller: Trier) -> DraftView:
+async def one_draft(request: Request, id: str, caller: Annotated[Principal, may(Act.READ_RULE_DRAFTS)]) -> DraftView:
     """修订草案 · A draft."""
     return _draft(await _found(runtime_of(request).store, id))
 
 
 @router.post("/rule-drafts", status_code=201, response_model=DraftView, openapi_extra=IDEMPOTENT)
-async def draft(request: Request, body: NewDraft, caller: Editor) -> Response:
+async def draft(request: Request, body: NewDraft, caller: Annotated[Principal, may(Act.DRAFT_RULES)]) -> Response:
     """起草修订 · Write down further versions of rules; nothing is charged by them yet."""
 
     async def command(uow: UnitOfWork) -> DraftView:
@@ -239,7 +236,9 @@ async def draft(request: Request, body: NewDraft, caller: Editor) -> Response:
 
 
 @router.put("/rule-drafts/{id}", response_model=DraftView, openapi_extra=IDEMPOTENT)
-async def redraft(request: Request, id: str, body: ChangedDraft, caller: Editor) -> Response:
+async def redraft(
+    request: Request, id: str, body: ChangedDraft, caller: Annotated[Principal, may(Act.DRAFT_RULES)]
+) -> Response:
     """修改草案 · Write the draft anew."""
     wanted = _rules(body.rules)
 
@@ -251,7 +250,9 @@ async def redraft(request: Request, id: str, body: ChangedDraft, caller: Editor)
 
 
 @router.post("/rule-drafts/{id}/discard", response_model=DraftView, openapi_extra=IDEMPOTENT)
-async def discard(request: Request, id: str, body: Revision, caller: Editor) -> Response:
+async def discard(
+    request: Request, id: str, body: Revision, caller: Annotated[Principal, may(Act.DRAFT_RULES)]
+) -> Response:
     """作废草案 · The draft comes to nothing."""
 
     async def command(uow: UnitOfWork) -> DraftView:
@@ -261,7 +262,9 @@ async def discard(request: Request, id: str, body: Revision, caller: Editor) -> 
 
 
 @router.post("/rule-drafts/{id}/use", response_model=DraftView, openapi_extra=IDEMPOTENT)
-async def put_to_use(request: Request, id: str, body: Revision, caller: Office) -> Response:
+async def put_to_use(
+    request: Request, id: str, body: Revision, caller: Annotated[Principal, may(Act.USE_RULES)]
+) -> Response:
     """启用修订 · Add the draft to the book: an edition."""
 
     async def command(uow: UnitOfWork) -> DraftView:
@@ -271,29 +274,29 @@ async def put_to_use(request: Request, id: str, body: Revision, caller: Office) 
 
 
 @router.post("/what-if", response_model=OutcomeView, responses=MISSING)
-async def what_if(request: Request, body: Trial, caller: Trier) -> OutcomeView:
+async def what_if(request: Request, body: Question, caller: Annotated[Principal, may(Act.ASK_WHAT_IF)]) -> OutcomeView:
     """规则试算 · The same facts by other rules: who would stand where. Nothing is written."""
-    runtime, own = runtime_of(request), own_of(request)
+    runtime, resources = runtime_of(request), resources_of(request)
     if (body.rules is None) == (body.draft is None):
         raise Invalid("what-if-undecided", field="rules")
     wanted = _rules(body.rules) if body.rules else (await _found(runtime.store, body.draft or "")).rules
     period = body.period or previous_month(month_of(runtime.clock.now()))
-    groups = {unit.code: unit.group for unit in own.district.units.values()}
-    with own.trials.take():
-        return OutcomeView(period=period, outcome=await tried(runtime.store, groups, period, wanted))
+    groups = {unit.code: unit.group for unit in resources.district.units.values()}
+    with resources.what_ifs.take():
+        return OutcomeView(period=period, outcome=await recomputed(runtime.store, groups, period, wanted))
 
 
 _RULE = TypeAdapter(Rule)
 
 
-def _rules(told: Sequence[DatedRule | TriedRule]) -> list[Rule]:
+def _rules(body: Sequence[DatedRule | UndatedRule]) -> list[Rule]:
     """Rules without a number yet."""
-    return [_rule(each) for each in told]
+    return [_rule(each) for each in body]
 
 
-def _rule(told: DatedRule | TriedRule) -> Rule:
-    content: dict[str, Any] = told.model_dump()
-    day = told.effective_from
+def _rule(body: DatedRule | UndatedRule) -> Rule:
+    content: dict[str, Any] = body.model_dump()
+    day = body.effective_from
     return _RULE.validate_python({**content, "version": 0, "effective_from": day.isoformat() if day else ALWAYS})
 
 

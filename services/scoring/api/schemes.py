@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import Depends, Path, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from fastapi import Path, Query, Request, Response
+from pydantic import AwareDatetime, Field
 
 from services.scoring.api import workbook
-from services.scoring.api.context import STAFF, Anyone, Decider, Editor, own_of
+from services.scoring.api.access import Anyone, may, resources_of
+from services.scoring.api.bodies import Body
 from services.scoring.commands import schemes as commands
+from services.scoring.domain.acts import Act
 from services.scoring.domain.differences import differences
 from services.scoring.domain.marking import COUNT_LIMIT, Marking, RuleKind
 from services.scoring.domain.scheme import (
@@ -37,10 +39,10 @@ from services.scoring.views.schemes import (
     version_in_force,
     whole,
 )
-from shared.auth import Principal, require
+from shared.auth import Principal
 from shared.errors import Invalid, Unsupported
 from shared.http import BODY_LIMIT, IDEMPOTENT, Router, answer
-from shared.roles import Role
+from shared.roles import OVERSIGHT
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 
@@ -50,7 +52,6 @@ POINTS = r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,2})?$"
 
 router = Router(tags=["schemes"])
 
-Reader = Annotated[Principal, Depends(require(Role.OFFICER, Role.LIAISON, Role.VERIFIER, Role.INSPECTOR, *STAFF))]
 Version = Annotated[int, Path(ge=1, le=10**9)]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _AS_TABLE: dict[str, Any] = {
@@ -68,16 +69,10 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 }
 
 
-class Command(BaseModel):
-    """Input is taken literally: a misspelt field is refused, not ignored."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
 Code = Annotated[str, Field(max_length=CODE_LIMIT)]
 
 
-class MarkingIn(Command):
+class MarkingIn(Body):
     """计分方式 · The rule: points of each finding or missing one, and the count aimed at."""
 
     kind: RuleKind
@@ -85,7 +80,7 @@ class MarkingIn(Command):
     target: int | None = Field(default=None, ge=1, le=COUNT_LIMIT)
 
 
-class StandardIn(Command):
+class StandardIn(Body):
     """测评标准 · A standard."""
 
     code: Code = Field(examples=["示例-环境-01-1"])
@@ -100,7 +95,7 @@ class StandardIn(Command):
     source: str = Field(default="", max_length=2 * NAME_LIMIT, examples=["示例"])
 
 
-class ContentIn(Command):
+class ContentIn(Body):
     """测评内容 · A content, which is an indicator."""
 
     code: Code = Field(examples=["示例-环境-01"])
@@ -108,7 +103,7 @@ class ContentIn(Command):
     standards: list[StandardIn] = Field(max_length=STANDARDS_LIMIT)
 
 
-class CategoryIn(Command):
+class CategoryIn(Body):
     """测评项目 · A category; `part` is the 测评类别 above it."""
 
     code: Code
@@ -117,7 +112,7 @@ class CategoryIn(Command):
     contents: list[ContentIn] = Field(max_length=STANDARDS_LIMIT)
 
 
-class NewScheme(Command):
+class NewScheme(Body):
     """All that a version says."""
 
     name: str = Field(max_length=2 * NAME_LIMIT, examples=["2027年测评体系"])
@@ -129,7 +124,7 @@ class NewScheme(Command):
         return SchemeContent(self.name, self.source, tuple(map(_category, self.categories)))
 
 
-class BasedOn(Command):
+class BasedOn(Body):
     """The revision that was read: an edit of anybody else meanwhile is neither overwritten nor published unread."""
 
     based_on: int = Field(ge=1, examples=[1])
@@ -139,7 +134,7 @@ class ChangedScheme(NewScheme, BasedOn):
     """The whole content of the draft."""
 
 
-class Copied(Command):
+class Copied(Body):
     """What the new draft is called."""
 
     name: str = Field(max_length=2 * NAME_LIMIT)
@@ -154,7 +149,7 @@ class Publication(BasedOn):
 @router.get("/schemes", response_model=list[SchemeSummary])
 async def schemes(request: Request, caller: Anyone) -> list[SchemeSummary]:
     """测评体系各版本 · The versions of the scheme, newest first; drafts for staff only."""
-    return await scheme_list(runtime_of(request).store, drafts=caller.has(*STAFF))
+    return await scheme_list(runtime_of(request).store, drafts=caller.has(*OVERSIGHT))
 
 
 @router.get("/schemes/in-force", response_model=SchemeView, responses=GONE)
@@ -168,7 +163,7 @@ async def in_force(request: Request, caller: Anyone, at: AwareDatetime | None = 
 @router.get("/schemes/{version}", response_model=SchemeView)
 async def scheme(request: Request, version: Version, caller: Anyone) -> SchemeView:
     """测评体系 · A version with all that it says."""
-    return whole(*await scheme_of(runtime_of(request).store, version, drafts=caller.has(*STAFF)))
+    return whole(*await scheme_of(runtime_of(request).store, version, drafts=caller.has(*OVERSIGHT)))
 
 
 @router.get("/schemes/{version}/differences", response_model=SchemeDifferences)
@@ -176,17 +171,17 @@ async def compare(
     request: Request, version: Version, caller: Anyone, since: Annotated[int, Query(ge=1, le=10**9)]
 ) -> SchemeDifferences:
     """版本对比 · What the version has otherwise than the version `since`, field by field."""
-    store, drafts = runtime_of(request).store, caller.has(*STAFF)
+    store, drafts = runtime_of(request).store, caller.has(*OVERSIGHT)
     _, before = await scheme_of(store, since, drafts=drafts)
     _, after = await scheme_of(store, version, drafts=drafts)
     return SchemeDifferences(before=since, after=version, differences=differences(before, after))
 
 
 @router.get("/schemes/{version}/table", response_class=Response, responses=_TABLE)
-async def table(request: Request, version: Version, caller: Reader) -> Response:
+async def table(request: Request, version: Version, caller: Annotated[Principal, may(Act.EXPORT_SCHEME)]) -> Response:
     """导出责任分解表 · The version as an Excel table, which may be edited and imported again."""
-    words = own_of(request).district.words
-    found, tree = await scheme_of(runtime_of(request).store, version, drafts=caller.has(*STAFF))
+    words = resources_of(request).district.words
+    found, tree = await scheme_of(runtime_of(request).store, version, drafts=caller.has(*OVERSIGHT))
     content = await asyncio.to_thread(workbook.written, found.name, found.source, version, tree, words)
     name = quote(f"责任分解表-第{version}版.xlsx")
     return Response(
@@ -197,7 +192,7 @@ async def table(request: Request, version: Version, caller: Reader) -> Response:
 @router.post(
     "/schemes", status_code=201, response_model=SchemeSummary, openapi_extra=IDEMPOTENT | {BODY_LIMIT: MOST_BYTES}
 )
-async def create(request: Request, body: NewScheme, caller: Editor) -> Response:
+async def create(request: Request, body: NewScheme, caller: Annotated[Principal, may(Act.DRAFT_SCHEME)]) -> Response:
     """新建草稿 · A new version, as a draft."""
     return await _drafted(request, body.wanted(), caller)
 
@@ -206,14 +201,18 @@ async def create(request: Request, body: NewScheme, caller: Editor) -> Response:
     "/schemes/import", status_code=201, response_model=SchemeSummary, openapi_extra=_AS_TABLE, responses=_REFUSED
 )
 async def import_new(
-    request: Request, caller: Editor, name: Annotated[str | None, Query(max_length=NAME_LIMIT)] = None
+    request: Request,
+    caller: Annotated[Principal, may(Act.DRAFT_SCHEME)],
+    name: Annotated[str | None, Query(max_length=NAME_LIMIT)] = None,
 ) -> Response:
     """导入责任分解表 · A new draft from an Excel table; every fault is told at once, each by its cell."""
     return await _drafted(request, await _imported(request, name), caller)
 
 
 @router.put("/schemes/{version}", response_model=SchemeSummary, openapi_extra=IDEMPOTENT | {BODY_LIMIT: MOST_BYTES})
-async def rewrite(request: Request, version: Version, body: ChangedScheme, caller: Editor) -> Response:
+async def rewrite(
+    request: Request, version: Version, body: ChangedScheme, caller: Annotated[Principal, may(Act.DRAFT_SCHEME)]
+) -> Response:
     """修改草稿 · The whole content of a draft."""
     return await _rewritten(request, version, body.based_on, body.wanted(), caller)
 
@@ -222,7 +221,7 @@ async def rewrite(request: Request, version: Version, body: ChangedScheme, calle
 async def import_into(
     request: Request,
     version: Version,
-    caller: Editor,
+    caller: Annotated[Principal, may(Act.DRAFT_SCHEME)],
     based_on: Annotated[int, Query(ge=1, le=10**9)],
     name: Annotated[str | None, Query(max_length=NAME_LIMIT)] = None,
 ) -> Response:
@@ -231,7 +230,9 @@ async def import_into(
 
 
 @router.post("/schemes/{version}/copy", status_code=201, response_model=SchemeSummary, openapi_extra=IDEMPOTENT)
-async def copy(request: Request, version: Version, body: Copied, caller: Editor) -> Response:
+async def copy(
+    request: Request, version: Version, body: Copied, caller: Annotated[Principal, may(Act.DRAFT_SCHEME)]
+) -> Response:
     """复制为草稿 · A draft that says what this version says."""
 
     async def command(uow: UnitOfWork) -> SchemeSummary:
@@ -241,9 +242,11 @@ async def copy(request: Request, version: Version, body: Copied, caller: Editor)
 
 
 @router.post("/schemes/{version}/publish", response_model=SchemeSummary, openapi_extra=IDEMPOTENT)
-async def publish(request: Request, version: Version, body: Publication, caller: Decider) -> Response:
+async def publish(
+    request: Request, version: Version, body: Publication, caller: Annotated[Principal, may(Act.PUBLISH_SCHEME)]
+) -> Response:
     """发布 · The draft never changes again and is in force from its day on."""
-    known, day = own_of(request).district.words.known, body.effective_from
+    known, day = resources_of(request).district.words.known, body.effective_from
 
     async def command(uow: UnitOfWork) -> SchemeSummary:
         return summary(await commands.publish(uow, known, version, body.based_on, day, caller.subject))
@@ -252,7 +255,7 @@ async def publish(request: Request, version: Version, body: Publication, caller:
 
 
 @router.post("/schemes/{version}/retire", response_model=SchemeSummary, openapi_extra=IDEMPOTENT)
-async def retire(request: Request, version: Version, caller: Decider) -> Response:
+async def retire(request: Request, version: Version, caller: Annotated[Principal, may(Act.RETIRE_SCHEME)]) -> Response:
     """停用 · The version is no longer in force; one that has not begun is called off."""
 
     async def command(uow: UnitOfWork) -> SchemeSummary:
@@ -262,7 +265,7 @@ async def retire(request: Request, version: Version, caller: Decider) -> Respons
 
 
 async def _drafted(request: Request, wanted: SchemeContent, by: Principal) -> Response:
-    known = own_of(request).district.words.known
+    known = resources_of(request).district.words.known
 
     async def command(uow: UnitOfWork) -> SchemeSummary:
         return summary(await commands.draft(uow, known, wanted, by.subject))
@@ -271,7 +274,7 @@ async def _drafted(request: Request, wanted: SchemeContent, by: Principal) -> Re
 
 
 async def _rewritten(request: Request, version: int, based_on: int, wanted: SchemeContent, by: Principal) -> Response:
-    known = own_of(request).district.words.known
+    known = resources_of(request).district.words.known
 
     async def command(uow: UnitOfWork) -> SchemeSummary:
         return summary(await commands.rewrite(uow, known, version, based_on, wanted, by.subject))
@@ -283,32 +286,32 @@ async def _imported(request: Request, name: str | None) -> SchemeContent:
     """The content of the table in the body; a name that is given comes before the one in the table."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != workbook.XLSX:
         raise Unsupported("content-type-unsupported", expected=workbook.XLSX)
-    words = own_of(request).district.words
-    told, source, tree = await asyncio.to_thread(workbook.read, await request.body(), words)
-    if not (name or told):
+    words = resources_of(request).district.words
+    named, source, tree = await asyncio.to_thread(workbook.read, await request.body(), words)
+    if not (name or named):
         raise Invalid("scheme-unnamed", field="name")
-    return SchemeContent(name or told, source, tree)
+    return SchemeContent(name or named, source, tree)
 
 
-def _category(told: CategoryIn) -> Category:
-    return Category(told.code, told.name, tuple(map(_content, told.contents)), told.part)
+def _category(body: CategoryIn) -> Category:
+    return Category(body.code, body.name, tuple(map(_content, body.contents)), body.part)
 
 
-def _content(told: ContentIn) -> Content:
-    return Content(told.code, told.name, tuple(map(_standard, told.standards)))
+def _content(body: ContentIn) -> Content:
+    return Content(body.code, body.name, tuple(map(_standard, body.standards)))
 
 
-def _standard(told: StandardIn) -> Standard:
-    each = told.marking.each
+def _standard(body: StandardIn) -> Standard:
+    each = body.marking.each
     return Standard(
-        code=told.code,
-        text=told.text,
-        points=Decimal(told.points),
-        marking=Marking(told.marking.kind, None if each is None else Decimal(each), told.marking.target),
-        methods=tuple(told.methods),
-        venues=tuple(told.venues),
-        lead=told.lead,
-        supporting=tuple(told.supporting),
-        due=told.due,
-        source=told.source,
+        code=body.code,
+        text=body.text,
+        points=Decimal(body.points),
+        marking=Marking(body.marking.kind, None if each is None else Decimal(each), body.marking.target),
+        methods=tuple(body.methods),
+        venues=tuple(body.venues),
+        lead=body.lead,
+        supporting=tuple(body.supporting),
+        due=body.due,
+        source=body.source,
     )

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 from starlette.responses import Response
 
-from services.scoring.api.context import Anyone, own_of
+from services.scoring.api.access import Anyone, resources_of
 from services.scoring.domain.standings import MONTHS, PERIOD, Formula
 from services.scoring.views.archive import ledgers
 from services.scoring.views.changes import Changes, changes
@@ -39,7 +39,7 @@ async def standings(request: Request, caller: Anyone, period: PeriodName, scheme
 @router.get("/standings/formula", response_model=Formula)
 async def formula(request: Request, caller: Anyone) -> Formula:
     """计分办法 · How standings are made: weights, parts of assessments, rounding."""
-    return own_of(request).district.formula
+    return resources_of(request).district.formula
 
 
 @router.get("/standings/changes", response_model=Changes)
@@ -50,7 +50,7 @@ async def changes_since(
     unit: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Changes:
     """变动与原因 · What changed since a moment (by default since this time yesterday), and why; of one unit or all."""
-    units = own_of(request).district.units
+    units = resources_of(request).district.units
     if unit is not None and unit not in units:
         raise Invalid("units-not-found", field="unit", id=unit)
     return await changes(runtime_of(request).store, [unit] if unit is not None else sorted(units), since)
@@ -69,11 +69,11 @@ async def export(
     format: TableFormat = TableFormat.CSV,
 ) -> Response:
     """导出排名 · The same ranking as a table: CSV or Excel."""
-    own = own_of(request)
+    resources = resources_of(request)
     ranking = await _standings(request).ranking(period, scheme)
-    names = {unit.code: unit.name.zh for unit in own.district.units.values()}
-    content = lambda: standings_table(ranking, names, own.district.groups, format)  # noqa: E731  (made when sent)
-    return Download(own.exports, content, format.media_type, f"排名-{period}-{scheme}.{format.value}")
+    names = {unit.code: unit.name.zh for unit in resources.district.units.values()}
+    content = lambda: standings_table(ranking, names, resources.district.groups, format)  # noqa: E731  (made when sent)
+    return Download(resources.exports, content, format.media_type, f"排名-{period}-{scheme}.{format.value}")
 
 
 @router.get("/units/{unit}/ledger", response_model=LedgerPage)
@@ -113,14 +113,14 @@ async def ledgers_export(request: Request, caller: Anyone) -> Response:
 def _ledgers(request: Request, unit: str | None) -> Response:
     store = runtime_of(request).store
     name = f"台账-{unit}.jsonl" if unit else "台账.jsonl"
-    return Download(own_of(request).exports, lambda: aclosing(ledgers(store, unit)), JSON_LINES, name)
+    return Download(resources_of(request).exports, lambda: aclosing(ledgers(store, unit)), JSON_LINES, name)
 
 
 def _standings(request: Request) -> Standings:
-    district = own_of(request).district
+    district = resources_of(request).district
     return Standings(runtime_of(request).store, district.formula, district.ranked_among)
 
 
 def _require_unit(request: Request, unit: str) -> None:
-    if unit not in own_of(request).district.units:
+    if unit not in resources_of(request).district.units:
         raise NotFound("units-not-found", id=unit)

@@ -72,8 +72,8 @@ def written(name: str, source: str, version: int, tree: Tree, words: Dictionary)
     sheet.auto_filter.ref = f"A1:{get_column_letter(len(Column))}{rows}"
     about = book.create_sheet(ABOUT)
     about.column_dimensions["B"].width = 60
-    for label, told in ((NAME, name), (SOURCE, source), (VERSION, str(version))):
-        about.append([label, _cell(about, told)])
+    for label, named in ((NAME, name), (SOURCE, source), (VERSION, str(version))):
+        about.append([label, _cell(about, named)])
     file = io.BytesIO()
     book.save(file)
     return file.getvalue()

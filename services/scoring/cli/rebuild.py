@@ -58,8 +58,8 @@ class Difference:
         if self.live is None or self.rebuilt is None:
             return f"{self.collection} {self.id}: {'only rebuilt' if self.live is None else 'only live'}"
         names = [name for name in {**self.live, **self.rebuilt} if self.live.get(name) != self.rebuilt.get(name)]
-        told = (f"{name} is {self.live.get(name)!r}, rebuilt {self.rebuilt.get(name)!r}" for name in names)
-        return f"{self.collection} {self.id}: {'; '.join(told) or 'written otherwise'}"
+        differing = (f"{name} is {self.live.get(name)!r}, rebuilt {self.rebuilt.get(name)!r}" for name in names)
+        return f"{self.collection} {self.id}: {'; '.join(differing) or 'written otherwise'}"
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ def main(arguments: Sequence[str]) -> int:
         outcome = uvloop.run(_run(runtime, options.patience))
     except (Refused, Unavailable, RuntimeError, TimeoutError) as error:
         return _say(UNKNOWN, f"无法核对 · cannot be told: {error!r}")
-    return _say(DIFFERENT if outcome.differences else EQUAL, *_told(outcome))
+    return _say(DIFFERENT if outcome.differences else EQUAL, *_lines(outcome))
 
 
 async def _run(runtime: Runtime[Resources], patience: float) -> Outcome:
@@ -246,7 +246,7 @@ async def _run(runtime: Runtime[Resources], patience: float) -> Outcome:
         await runtime.store.close()
 
 
-def _told(outcome: Outcome) -> Iterator[str]:
+def _lines(outcome: Outcome) -> Iterator[str]:
     equal = not outcome.differences
     yield f"{'一致' if equal else '不一致'}：{outcome.units} 个单位，核对 {outcome.documents} 份记录"
     yield (

@@ -11,7 +11,7 @@ from services.scoring.domain.ledger import entry_id
 from services.scoring.domain.proposals import proposal_of
 from services.scoring.repo import APPEALS, CONTESTS, ENTRIES, PROPOSALS
 from shared.errors import Forbidden, Refused
-from shared.own_cause import Person
+from shared.own_cause import Decider
 from shared.store import UnitOfWork
 
 
@@ -23,7 +23,7 @@ async def submit(
     reason: str,
     evidence: str,
     references: Sequence[str],
-    by: Person,
+    by: Decider,
 ) -> Appeal:
     """The unit appeals against a row of its own ledger.
 
@@ -44,7 +44,7 @@ async def submit(
     return made
 
 
-async def uphold(uow: UnitOfWork, id: str, by: Person, why: str) -> Appeal:
+async def uphold(uow: UnitOfWork, id: str, by: Decider, why: str) -> Appeal:
     """The unit is right: its ledger is told to take the row back.
 
     Raises NotFound, Refused (see `Appeal.uphold`).
@@ -59,7 +59,7 @@ async def uphold(uow: UnitOfWork, id: str, by: Person, why: str) -> Appeal:
     return found
 
 
-async def reject(uow: UnitOfWork, id: str, by: Person, why: str) -> Appeal:
+async def reject(uow: UnitOfWork, id: str, by: Decider, why: str) -> Appeal:
     """The row stays. Raises NotFound, Refused (see `Appeal.uphold`)."""
     found = await uow.get(APPEALS, id)
     found.reject(by, await _others(uow, found), uow.now, why)
@@ -68,7 +68,7 @@ async def reject(uow: UnitOfWork, id: str, by: Person, why: str) -> Appeal:
     return found
 
 
-async def withdraw(uow: UnitOfWork, id: str, by: Person) -> Appeal:
+async def withdraw(uow: UnitOfWork, id: str, by: Decider) -> Appeal:
     """Raises NotFound, Refused (appeal-settled), Forbidden (appeal-of-another-unit)."""
     found = await uow.get(APPEALS, id)
     found.withdraw(by, uow.now)

@@ -48,9 +48,9 @@ async def publish(uow: UnitOfWork, district: District, id: str, url: str | None,
     """The approved list is public, with its paper under the next number. Raises NotFound, Refused (list-state)."""
     published = await uow.get(LISTS, id)
     kind, year = published.content.kind, uow.now.astimezone(CHINA).year
-    told = published.publish(year, await next_number(uow, kind.value, year), uow.now)
+    event = published.publish(year, await next_number(uow, kind.value, year), uow.now)
     published.paper = paper(published, district.lists, district.name.zh, url)
-    uow.save(LISTS, published, told)
+    uow.save(LISTS, published, event)
     await _audit(uow, published, by, "publish")
     return published
 
@@ -58,8 +58,8 @@ async def publish(uow: UnitOfWork, district: District, id: str, url: str | None,
 async def withdraw(uow: UnitOfWork, id: str, reason: str, by: str) -> RedBlackList:
     """The list does not stand any more. Raises NotFound, Refused (list-state), Invalid (see `text`)."""
     withdrawn = await uow.get(LISTS, id)
-    told = withdrawn.withdraw(reason, uow.now)
-    uow.save(LISTS, withdrawn, *([told] if told else []))
+    event = withdrawn.withdraw(reason, uow.now)
+    uow.save(LISTS, withdrawn, *([event] if event else []))
     await _audit(uow, withdrawn, by, "withdraw", withdrawn.withdrawal)
     return withdrawn
 

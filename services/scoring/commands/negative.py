@@ -81,7 +81,7 @@ async def report(
         evidence=[await _evidence(uow, id, text, files, by)],
     )
     uow.insert(NEGATIVE_EVENTS, event)
-    await _told(uow, event, by, "report", detail={"item": item, "unit": event.unit})
+    await _write_down(uow, event, by, "report", detail={"item": item, "unit": event.unit})
     return event
 
 
@@ -89,7 +89,7 @@ async def add_evidence(uow: UnitOfWork, id: str, text: str, files: Sequence[str]
     """Raises NotFound, Refused (negative-event-state, negative-evidence-many), Invalid (see `claim`, `plain_text`)."""
     event = await uow.get(NEGATIVE_EVENTS, id)
     event.add(await _evidence(uow, id, text, files, by))
-    await _told(uow, event, by, "evidence", detail={"files": str(len(files))})
+    await _write_down(uow, event, by, "evidence", detail={"files": str(len(files))})
     return event
 
 
@@ -118,7 +118,7 @@ async def confirm(uow: UnitOfWork, id: str, reason: str, by: str) -> NegativeEve
         item=event.item,
     )
     event.charges = await record(uow, fact)
-    await _told(uow, event, by, "confirm", event.decisions[-1].reason, {"at_stake": str(event.at_stake)})
+    await _write_down(uow, event, by, "confirm", event.decisions[-1].reason, {"at_stake": str(event.at_stake)})
     return event
 
 
@@ -130,7 +130,7 @@ async def clear(uow: UnitOfWork, store: Store, id: str, reason: str, by: str) ->
     event = await uow.get(NEGATIVE_EVENTS, id)
     event.clear(Decision(EventState.CLEARED, _reason(reason), uow.now, by))
     await _take_back(uow, store, event)
-    await _told(uow, event, by, "clear", event.decisions[-1].reason)
+    await _write_down(uow, event, by, "clear", event.decisions[-1].reason)
     return event
 
 
@@ -152,10 +152,10 @@ async def _take_back(uow: UnitOfWork, store: Store, event: NegativeEvent) -> Non
         event.deadline_at = uow.now + LOOK_AGAIN
         return
     for row in rows:
-        told = ReversalOrdered(
+        order = ReversalOrdered(
             unit=row.unit, number=row.number, basis=f"{event.basis}/cleared", happened_at=event.decisions[-1].at
         )
-        await tell_ledger(uow, f"{event.id}:{row.unit}", told)
+        await tell_ledger(uow, f"{event.id}:{row.unit}", order)
     event.taken_back, event.deadline_at = True, None
 
 
@@ -165,16 +165,16 @@ async def _rows(store: Store, event: NegativeEvent) -> list[Entry]:
 
 
 async def _evidence(uow: UnitOfWork, id: str, text: str, files: Sequence[str], by: str) -> Evidence:
-    told = plain_text(text, "text", TEXT_LIMIT, required=True)
+    checked_text = plain_text(text, "text", TEXT_LIMIT, required=True)
     claimed = await claim(uow, files, f"negative-event:{id}", by, "files.{}")
-    return Evidence(told, tuple(file.id for file in claimed), uow.now, by)
+    return Evidence(checked_text, tuple(file.id for file in claimed), uow.now, by)
 
 
 def _reason(reason: str) -> str:
     return plain_text(reason, "reason", TEXT_LIMIT, required=True)
 
 
-async def _told(
+async def _write_down(
     uow: UnitOfWork, event: NegativeEvent, by: str, action: str, reason: str = "", detail: dict[str, str] | None = None
 ) -> None:
     event.changes += 1

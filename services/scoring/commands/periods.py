@@ -96,8 +96,8 @@ async def _tell(uow: UnitOfWork, period: Period, units: list[str]) -> None:
         return
     await uow.load(CHARGES, [f"{period.id}:{unit}" for unit in units])
     for unit in units:
-        told = PeriodFrozen(unit=unit, period=period.id, frozen_at=period.frozen_at)
-        await tell_ledger(uow, f"{period.id}:{unit}", told)
+        order = PeriodFrozen(unit=unit, period=period.id, frozen_at=period.frozen_at)
+        await tell_ledger(uow, f"{period.id}:{unit}", order)
     period.units = sorted({*period.units, *units})
     uow.save(PERIODS, period)
 

@@ -13,14 +13,14 @@ from services.scoring.repo import CONTESTS, CURRENT, ENTRIES, PROPOSALS, REVERSA
 from shared.clock import CHINA
 from shared.contracts.scoring import ChargeMade
 from shared.errors import NotFound, Refused
-from shared.own_cause import Person
+from shared.own_cause import Decider
 from shared.store import UnitOfWork
 
 ID_BYTES = 5
 
 
 async def propose_entry(
-    uow: UnitOfWork, unit: str, entry: ByHand, reason: str, evidence: str, references: Sequence[str], by: Person
+    uow: UnitOfWork, unit: str, entry: ByHand, reason: str, evidence: str, references: Sequence[str], by: Decider
 ) -> tuple[Proposal, list[ChargeMade]]:
     """Also what it will cost or earn before any cap. Raises Invalid (see `priced`)."""
     made = Proposal(_new_id(uow), unit, reason, evidence, references, by.subject, uow.now, entry=entry)
@@ -30,7 +30,7 @@ async def propose_entry(
 
 
 async def propose_correction(
-    uow: UnitOfWork, unit: str, number: int, reason: str, evidence: str, references: Sequence[str], by: Person
+    uow: UnitOfWork, unit: str, number: int, reason: str, evidence: str, references: Sequence[str], by: Decider
 ) -> Proposal:
     """Raises NotFound, Refused: see `_free_row`; correction-pending."""
     contest = await _free_row(uow, unit, number)
@@ -43,7 +43,7 @@ async def propose_correction(
     return made
 
 
-async def approve(uow: UnitOfWork, id: str, by: Person, note: str) -> Proposal:
+async def approve(uow: UnitOfWork, id: str, by: Decider, note: str) -> Proposal:
     """It takes effect: a fact is recorded, or the unit's ledger is told to take the row back.
 
     Raises NotFound, Refused: see `Proposal.approve` and, for a correction, `_free_row`.
@@ -61,7 +61,7 @@ async def approve(uow: UnitOfWork, id: str, by: Person, note: str) -> Proposal:
     return found
 
 
-async def refuse(uow: UnitOfWork, id: str, by: Person, note: str) -> Proposal:
+async def refuse(uow: UnitOfWork, id: str, by: Decider, note: str) -> Proposal:
     """Raises NotFound, Refused (see `Proposal.refuse`)."""
     found = await uow.get(PROPOSALS, id)
     found.refuse(by, uow.now, note)
@@ -69,7 +69,7 @@ async def refuse(uow: UnitOfWork, id: str, by: Person, note: str) -> Proposal:
     return found
 
 
-async def withdraw(uow: UnitOfWork, id: str, by: Person) -> Proposal:
+async def withdraw(uow: UnitOfWork, id: str, by: Decider) -> Proposal:
     """Raises NotFound, Refused (proposal-settled), Forbidden (proposal-of-another)."""
     found = await uow.get(PROPOSALS, id)
     found.withdraw(by, uow.now)

@@ -49,9 +49,9 @@ async def assigned(uow: UnitOfWork, fact: Fact) -> Fact:
 async def load_assigned(uow: UnitOfWork, facts: Sequence[Fact]) -> list[Fact]:
     """The same for many, with the ledgers' counters that recording them will ask for."""
     rows = await uow.load(MATRIX, [row for fact in facts for row in rows_for(fact)])
-    told = [laid(fact, rows) for fact in facts]
-    await uow.load(CHARGES, {fact.about for fact in told})
-    return told
+    assigned_facts = [laid(fact, rows) for fact in facts]
+    await uow.load(CHARGES, {fact.about for fact in assigned_facts})
+    return assigned_facts
 
 
 async def lay(uow: UnitOfWork, units: Collection[str], id: str, unit: str, reason: str, by: str) -> Fact:
@@ -75,14 +75,14 @@ async def lay(uow: UnitOfWork, units: Collection[str], id: str, unit: str, reaso
 
 async def adopt(uow: UnitOfWork, sample: Sequence[FileRow]) -> None:
     """Put to use what rows of the district's file are not there yet; what is there is the office's."""
-    there = await uow.load(MATRIX, [row_id(told.scope, told.code) for told in sample])
-    for told in sample:
-        id = row_id(told.scope, told.code)
+    there = await uow.load(MATRIX, [row_id(filed.scope, filed.code) for filed in sample])
+    for filed in sample:
+        id = row_id(filed.scope, filed.code)
         if id not in there:
-            term = Term(1, told.effective_from, told.duty, uow.now, FILE)
-            row = Row(id, told.scope, told.code, [term], state=told.state)
+            term = Term(1, filed.effective_from, filed.duty, uow.now, FILE)
+            row = Row(id, filed.scope, filed.code, [term], state=filed.state)
             uow.insert(MATRIX, row)
-            await _told(uow, row, FILE, "adopt", detail={"lead": told.duty.lead or ""})
+            await _write_down(uow, row, FILE, "adopt", detail={"lead": filed.duty.lead or ""})
 
 
 async def change(
@@ -110,8 +110,8 @@ async def change(
         differing = ", ".join(
             each.name for each in fields(Duty) if getattr(before, each.name) != getattr(duty, each.name)
         )
-        told = {"effective_from": effective_from, "fields": differing, "lead": duty.lead or ""}
-        await _told(uow, row, by, "change", why, told)
+        detail = {"effective_from": effective_from, "fields": differing, "lead": duty.lead or ""}
+        await _write_down(uow, row, by, "change", why, detail)
     return row
 
 
@@ -122,7 +122,7 @@ async def name_task_force(
     row, duty = await _own(uow, scope, code, caller)
     wanted = replace(duty, task_force=checked_force(force))
     if row.change(wanted, day_of(uow.now), based_on, uow.now, caller.subject) is not None:
-        await _told(uow, row, caller.subject, "task-force", detail={"members": str(len(force.members))})
+        await _write_down(uow, row, caller.subject, "task-force", detail={"members": str(len(force.members))})
     return row
 
 
@@ -141,7 +141,7 @@ async def hand_in_plan(uow: UnitOfWork, scope: Scope, code: str, attachment: str
         by=caller.subject,
     )
     row.hand_in(plan)
-    await _told(uow, row, caller.subject, "plan", detail={"number": str(plan.number), "sha256": plan.sha256})
+    await _write_down(uow, row, caller.subject, "plan", detail={"number": str(plan.number), "sha256": plan.sha256})
     return row
 
 
@@ -149,9 +149,9 @@ async def set_state(uow: UnitOfWork, scope: Scope, code: str, state: State, call
     """How far the unit is, by its own word. Raises NotFound, Forbidden (row-of-another-unit)."""
     row, _ = await _own(uow, scope, code, caller)
     if row.state is not state:
-        told = {"before": row.state.value, "after": state.value}
+        detail = {"before": row.state.value, "after": state.value}
         row.state = state
-        await _told(uow, row, caller.subject, "state", detail=told)
+        await _write_down(uow, row, caller.subject, "state", detail=detail)
     return row
 
 
@@ -166,7 +166,7 @@ async def _own(uow: UnitOfWork, scope: Scope, code: str, caller: Principal) -> t
     return row, duty
 
 
-async def _told(
+async def _write_down(
     uow: UnitOfWork, row: Row, by: str, action: str, reason: str = "", detail: dict[str, str] | None = None
 ) -> None:
     row.changes += 1

@@ -115,14 +115,14 @@ async def charge(uow: UnitOfWork, fact: Fact) -> int:
     return len(charges)
 
 
-async def tell_ledger(uow: UnitOfWork, about: str, told: EventModel) -> None:
+async def tell_ledger(uow: UnitOfWork, about: str, order: EventModel) -> None:
     """Send something to a unit's ledger; `about` is `<matter>:<unit>`, of which each telling is numbered."""
     charges = await uow.find(CHARGES, about)
     if charges is None:
         charges = ChargeCount(about)
         uow.insert(CHARGES, charges)
     charges.times += 1
-    uow.save(CHARGES, charges, told)
+    uow.save(CHARGES, charges, order)
 
 
 async def _edited(uow: UnitOfWork, based_on: int, rules: Sequence[Rule]) -> tuple[RuleBook, RuleBook]:

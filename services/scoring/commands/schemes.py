@@ -133,10 +133,10 @@ async def located(uow: UnitOfWork, fact: Fact) -> Fact:
 
 async def load_standards(uow: UnitOfWork, facts: Iterable[Fact]) -> None:
     """What `located` will ask for."""
-    told = [(fact.standard, fact.happened_at) for fact in facts if fact.kind is FactKind.FINDING and fact.standard]
-    timeline = await uow.find(TIMELINES, CURRENT) if told else None
+    asked = [(fact.standard, fact.happened_at) for fact in facts if fact.kind is FactKind.FINDING and fact.standard]
+    timeline = await uow.find(TIMELINES, CURRENT) if asked else None
     if timeline is not None:
-        versions = [(timeline.in_force(moment), code) for code, moment in told]
+        versions = [(timeline.in_force(moment), code) for code, moment in asked]
         await uow.load(STANDARDS, [standard_id(version, code) for version, code in versions if version is not None])
 
 
@@ -205,10 +205,10 @@ async def _publish(
     scheme.publish(effective_from, by, uow.now)
     timeline.begin(scheme.version, effective_from)
     uow.save(TIMELINES, timeline)
-    told = SchemePublished(
+    event = SchemePublished(
         version=scheme.version, name=scheme.name, effective_from=effective_from, standards=scheme.standards
     )
-    uow.save(SCHEMES, scheme, told)
+    uow.save(SCHEMES, scheme, event)
     for standard in standards_of(scheme.version, tree):
         uow.insert(STANDARDS, standard)
     await _settle(uow, timeline)

@@ -13,7 +13,7 @@ from services.scoring.domain.rules import Name
 from shared.clock import CHINA
 from shared.contracts.scoring import ReversalOrdered
 from shared.errors import Forbidden, Refused
-from shared.own_cause import Person, require_impartial
+from shared.own_cause import Decider, require_impartial
 from shared.workdays import CalendarEnds, Limit, WorkCalendar
 
 
@@ -78,7 +78,7 @@ class Appeal:
         """What the row that takes the other back names as the decision that it rests on."""
         return f"appeals/{self.id}"
 
-    def uphold(self, by: Person, others: Iterable[str], at: datetime, why: str) -> ReversalOrdered:
+    def uphold(self, by: Decider, others: Iterable[str], at: datetime, why: str) -> ReversalOrdered:
         """The unit is right: what is to be told to its ledger. `others` had a part in the row itself.
 
         Raises Refused (appeal-settled), Forbidden (second-person-required, decision-on-own-unit).
@@ -86,11 +86,11 @@ class Appeal:
         self._decide(AppealState.UPHELD, by, others, at, why)
         return ReversalOrdered(unit=self.unit, number=self.number, basis=self.basis, happened_at=at)
 
-    def reject(self, by: Person, others: Iterable[str], at: datetime, why: str) -> None:
+    def reject(self, by: Decider, others: Iterable[str], at: datetime, why: str) -> None:
         """The row stays. Raises what `uphold` does."""
         self._decide(AppealState.REJECTED, by, others, at, why)
 
-    def withdraw(self, by: Person, at: datetime) -> None:
+    def withdraw(self, by: Decider, at: datetime) -> None:
         """The unit thinks better of it. Raises Refused (appeal-settled), Forbidden (appeal-of-another-unit)."""
         self._require_open()
         if by.unit != self.unit:
@@ -101,7 +101,7 @@ class Appeal:
         """Whether it should have been decided by now."""
         return self.state is AppealState.SUBMITTED and self.due_at is not None and self.due_at < now
 
-    def _decide(self, state: AppealState, by: Person, others: Iterable[str], at: datetime, why: str) -> None:
+    def _decide(self, state: AppealState, by: Decider, others: Iterable[str], at: datetime, why: str) -> None:
         self._require_open()
         require_impartial(by, units=[self.unit], people=[self.submitted_by, *others])
         self.state, self.decided_by, self.decided_at, self.decision = state, by.subject, at, why

@@ -83,8 +83,8 @@ def _rows(tree: Tree) -> Iterator[tuple[tuple[What, str], dict[str, Value]]]:
         for content in category.contents:
             yield (What.CONTENT, content.code), {**_fields_of(content), "category": category.code}
             for standard in content.standards:
-                own = {**_fields_of(standard), **_fields_of(standard.marking), "content": content.code}
-                yield (What.STANDARD, standard.code), own
+                content_fields = {**_fields_of(standard), **_fields_of(standard.marking), "content": content.code}
+                yield (What.STANDARD, standard.code), content_fields
 
 
 def _fields_of(thing: Category | Content | Standard | Marking) -> dict[str, Value]:

@@ -154,8 +154,8 @@ class Ledger:
 
     def period_for(self, happened_at: datetime) -> str:
         """The month in which something counts: its own, or the one after the last frozen."""
-        own = month_of(happened_at)
-        return own if own > self.frozen_through else next_month(self.frozen_through)
+        month = month_of(happened_at)
+        return month if month > self.frozen_through else next_month(self.frozen_through)
 
     def post(self, charge: ChargeMade, origin: Standing, posted_at: datetime) -> Entry:
         """The next row, for a charge that belongs to the month of the standing `origin`."""

@@ -16,7 +16,7 @@ from services.scoring.domain.facts import Fact
 from services.scoring.domain.rules import RuleBook
 from shared.contracts.scoring import ChargeMade, FactKind, ReversalOrdered
 from shared.errors import Forbidden, Invalid, Refused
-from shared.own_cause import Person, require_impartial
+from shared.own_cause import Decider, require_impartial
 
 BY_HAND = (FactKind.MANUAL, FactKind.BONUS, FactKind.FALSE_REPLY)
 """Kinds of facts that people may propose."""
@@ -71,18 +71,18 @@ class Proposal:
         """What rows of the ledger name as the decision that they rest on."""
         return f"{BASIS}{self.id}"
 
-    def approve(self, by: Person, at: datetime, note: str = "") -> None:
+    def approve(self, by: Decider, at: datetime, note: str = "") -> None:
         """It takes effect.
 
         Raises Refused (proposal-settled), Forbidden (second-person-required, decision-on-own-unit).
         """
         self._decide(ProposalState.APPROVED, by, at, note)
 
-    def refuse(self, by: Person, at: datetime, note: str) -> None:
+    def refuse(self, by: Decider, at: datetime, note: str) -> None:
         """It does not. Raises what `approve` does."""
         self._decide(ProposalState.REFUSED, by, at, note)
 
-    def withdraw(self, by: Person, at: datetime) -> None:
+    def withdraw(self, by: Decider, at: datetime) -> None:
         """Whoever proposed it takes it back. Raises Refused (proposal-settled), Forbidden (proposal-of-another)."""
         self._require_open()
         if by.subject != self.proposed_by:
@@ -112,7 +112,7 @@ class Proposal:
             return None
         return ReversalOrdered(unit=self.unit, number=self.number, basis=self.basis, happened_at=at)
 
-    def _decide(self, state: ProposalState, by: Person, at: datetime, note: str) -> None:
+    def _decide(self, state: ProposalState, by: Decider, at: datetime, note: str) -> None:
         self._require_open()
         require_impartial(by, units=[self.unit], people=[self.proposed_by])
         self.state, self.decided_by, self.decided_at, self.decision = state, by.subject, at, note

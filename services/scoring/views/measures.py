@@ -15,7 +15,7 @@ from services.scoring.repo import MEASURES, NEWEST_MEASURES
 from shared.auth import Principal
 from shared.contracts.scoring import MeasureState
 from shared.errors import Invalid, NotFound
-from shared.roles import Role
+from shared.roles import OVERSIGHT
 from shared.store import Store
 from shared.store.collection import Filter
 
@@ -139,10 +139,10 @@ async def measure_figures(store: Store, ladder: Ladder, scope: Filter, now: date
     return MeasureFigures(rungs=sorted(rungs, key=lambda each: (ladder.place(each.rung), each.rung)))
 
 
-async def measure_for(store: Store, id: str, caller: Principal, staff: tuple[Role, ...]) -> Measure:
+async def measure_for(store: Store, id: str, caller: Principal) -> Measure:
     """One measure, for staff and the unit it was issued to. Raises NotFound (`measures-not-found`)."""
     measure = await store.get(MEASURES, id)
-    if measure is None or not (caller.has(*staff) or caller.unit == measure.unit):
+    if measure is None or not (caller.has(*OVERSIGHT) or caller.unit == measure.unit):
         raise NotFound("measures-not-found", id=id)
     return measure
 

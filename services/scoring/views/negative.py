@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -30,7 +29,7 @@ from services.scoring.repo import CURRENT, NEGATIVE_EVENTS, NEGATIVE_LISTS
 from services.scoring.views.responsibility import PersonView
 from shared.auth import Principal
 from shared.errors import NotFound
-from shared.roles import Role
+from shared.roles import OVERSIGHT
 from shared.store import Store
 from shared.store.collection import Filter
 
@@ -194,10 +193,10 @@ async def event_page(
     return EventPage(events=[event_view(each) for each in page], next=page[-1].id if len(found) > limit else None)
 
 
-async def event_of(store: Store, id: str, caller: Principal, inside: Sequence[Role]) -> NegativeEvent:
+async def event_of(store: Store, id: str, caller: Principal) -> NegativeEvent:
     """An event, for staff of the campaign and the unit that it is laid to. Raises NotFound."""
     found = await store.get(NEGATIVE_EVENTS, id)
-    if found is None or not (caller.has(*inside) or caller.unit == found.unit):
+    if found is None or not (caller.has(*OVERSIGHT) or caller.unit == found.unit):
         raise NotFound("negative-events-not-found", id=id)
     return found
 

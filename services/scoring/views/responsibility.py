@@ -220,8 +220,8 @@ async def gaps(store: Store, indicators: frozenset[str], day: str, unit: str | N
     """What is missing on a day; with `unit` in the rows that it leads."""
     kept = {row.id: row for row in await store.find(MATRIX, {}, [("_id", 1)])}
     wanted = [kept.get(row_id(Scope.INDICATOR, code)) or _absent(code) for code in sorted(indicators)]
-    own = [row for row in kept.values() if row.scope is Scope.STANDARD and row.duty_on(day)]
-    found = [each for row in (*wanted, *own) if unit in {None, (each := _missing(row, day)).unit}]
+    standards = [row for row in kept.values() if row.scope is Scope.STANDARD and row.duty_on(day)]
+    found = [each for row in (*wanted, *standards) if unit in {None, (each := _missing(row, day)).unit}]
     of_indicators = [each for each in found if each.scope is Scope.INDICATOR]
     others = (row for row in kept.values() if row.scope is Scope.INDICATOR and row.code not in indicators)
     return GapsView(
@@ -308,8 +308,8 @@ def _missing(row: Row, day: str) -> Missing:
 
 
 def _of_unit(unit: str, found: Iterable[Missing]) -> UnitGaps:
-    own = [each for each in found if each.unit == unit]
-    return UnitGaps(unit=unit, rows=len(own), complete=sum(not each.missing for each in own), counts=_counts(own))
+    led = [each for each in found if each.unit == unit]
+    return UnitGaps(unit=unit, rows=len(led), complete=sum(not each.missing for each in led), counts=_counts(led))
 
 
 def _counts(found: Iterable[Missing]) -> dict[Gap, int]:

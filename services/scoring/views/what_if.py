@@ -23,8 +23,8 @@ BATCH = 500
 IN_ORDER = (("happened_at", 1), ("_id", 1))
 
 
-class Trials:
-    """How many trials run at once in this process: each keeps a cursor open and a processor busy."""
+class WhatIfSlot:
+    """How many questions are worked on at once in this process: each keeps a cursor open and a processor busy."""
 
     def __init__(self, free: int = 1) -> None:
         self._free = free
@@ -41,7 +41,7 @@ class Trials:
             self._free += 1
 
 
-async def tried(
+async def recomputed(
     store: Store, groups: Mapping[str, str], period: str, rules: Sequence[Rule], limit: int = FACTS_LIMIT
 ) -> Outcome:
     """Who would stand where in the month by these rules, in the place of theirs in the book.
@@ -55,13 +55,13 @@ async def tried(
     filter: Filter = {"happened_at": {"$gte": first, "$lt": last}}
     if await store.find(FACTS, filter, IN_ORDER, limit=1, skip=limit):
         raise TooLarge("what-if-too-large", field="period", limit=limit)
-    trial = WhatIf(book, book.as_if(rules), groups, LISTED)
+    what_if = WhatIf(book, book.as_if(rules), groups, LISTED)
     batch: list[Fact] = []
     async with aclosing(store.stream(FACTS, filter, IN_ORDER)) as documents:
         async for document in documents:
             batch.append(FACTS.to_entity(document))
             if len(batch) == BATCH:
-                await asyncio.to_thread(trial.take, batch)
+                await asyncio.to_thread(what_if.take, batch)
                 batch = []
-    await asyncio.to_thread(trial.take, batch)
-    return await asyncio.to_thread(trial.outcome)
+    await asyncio.to_thread(what_if.take, batch)
+    return await asyncio.to_thread(what_if.outcome)

@@ -336,7 +336,7 @@ async def test_the_paper_says_what_it_is_about_and_is_frozen() -> None:
     await world.tick()
     measure = await only(world)
     paper = measure.paper
-    assert (paper.title, paper.number, paper.issuer) == ("提醒函", "〔2026〕第0001号", "衡阳高新区创文办")
+    assert (paper.title, paper.number, paper.issuer) == ("提醒函", "〔2026〕第0001号", "衡阳高新区创建办")
     assert paper.addressee == f"{SAMPLE.name_of(UNIT)}主要负责人、联络员"
     assert paper.link is not None
     assert paper.link.url == f"https://chuangwen.example/cases/{CASE}"

@@ -17,7 +17,7 @@ from services.scoring.domain.rules import ALWAYS, Rule, RuleBook, Table
 from services.scoring.domain.what_if import NOTHING, Outcome, Rank, WhatIf
 from services.scoring.repo import CURRENT
 from services.scoring.views import what_if as views
-from services.scoring.views.what_if import Trials, tried
+from services.scoring.views.what_if import WhatIfSlot, recomputed
 from shared.clock import FixedClock
 from shared.contracts.scoring import FactKind
 from shared.errors import TooLarge, TooMany, Unavailable
@@ -38,9 +38,9 @@ def a_fact(number: int, unit: str = "huanwei", kind: FactKind = FactKind.REWORK,
 
 
 def outcome(*facts: Fact, rules: list[Rule], listed: int = 10) -> Outcome:
-    trial = WhatIf(BOOK, BOOK.as_if(rules), GROUPS, listed)
-    trial.take(facts)
-    return trial.outcome()
+    asked = WhatIf(BOOK, BOOK.as_if(rules), GROUPS, listed)
+    asked.take(facts)
+    return asked.outcome()
 
 
 def test_who_moves_where() -> None:
@@ -90,9 +90,9 @@ def test_rules_on_trial_hold_whatever_their_day_and_the_last_of_a_code_counts() 
 
 def test_a_version_that_is_yet_to_come_does_not_count_before_nor_after() -> None:
     book = RuleBook(CURRENT, 2, [REWORK, MANUAL, DEARER])
-    trial = WhatIf(book, book.as_if([]), GROUPS, 10)
-    trial.take([a_fact(1)])
-    assert trial.outcome().differing == 0
+    asked = WhatIf(book, book.as_if([]), GROUPS, 10)
+    asked.take([a_fact(1)])
+    assert asked.outcome().differing == 0
 
 
 def test_what_lies_with_nobody_costs_nobody_and_a_unit_of_former_days_is_there() -> None:
@@ -149,27 +149,27 @@ async def test_the_facts_of_the_month_are_tried_and_no_others(monkeypatch: pytes
     monkeypatch.setattr(views, "BATCH", 2)
     inside = [a_fact(number) for number in range(5)]
     store, _ = await a_store(*inside, a_fact(-24 * 4), a_fact(24 * 28))
-    found = await tried(store, GROUPS, "2026-11", [DEARER])
+    found = await recomputed(store, GROUPS, "2026-11", [DEARER])
     assert (found.facts, found.differing) == (5, 5)
 
 
 async def test_more_facts_than_can_be_tried_are_refused_by_number() -> None:
     store, _ = await a_store(*(a_fact(number) for number in range(3)))
-    assert (await tried(store, GROUPS, "2026-11", [DEARER], limit=3)).facts == 3
+    assert (await recomputed(store, GROUPS, "2026-11", [DEARER], limit=3)).facts == 3
     with pytest.raises(TooLarge) as refused:
-        await tried(store, GROUPS, "2026-11", [DEARER], limit=2)
+        await recomputed(store, GROUPS, "2026-11", [DEARER], limit=2)
     assert (refused.value.code, refused.value.params["limit"]) == ("what-if-too-large", 2)
 
 
 async def test_without_a_book_there_is_nothing_to_try() -> None:
     clock = FixedClock(NOON)
     with pytest.raises(Unavailable):
-        await tried(Store(MemoryDriver(clock), clock, SERVICE.collections), GROUPS, "2026-11", [DEARER])
+        await recomputed(Store(MemoryDriver(clock), clock, SERVICE.collections), GROUPS, "2026-11", [DEARER])
 
 
 def test_one_trial_at_a_time() -> None:
-    trials = Trials()
-    with trials.take(), pytest.raises(TooMany, match="what-if-busy"), trials.take():
+    slot = WhatIfSlot()
+    with slot.take(), pytest.raises(TooMany, match="what-if-busy"), slot.take():
         raise AssertionError
-    with trials.take():
+    with slot.take():
         pass

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Protocol
 
-from services.portal.domain.cases import CaseView, Happened
+from services.portal.domain.cases import CaseView, Happened, ShownPlace
 from services.portal.domain.entries import EntryView, entry_id
 from services.portal.domain.lists import ListView
 from services.portal.domain.measures import MeasureView
@@ -51,9 +52,17 @@ CASE_EVENTS: tuple[type[CaseEvent], ...] = (
 )
 
 
-async def on_case(cases: Collection[CaseView], uow: UnitOfWork, event: Event[CaseEvent], _: object) -> None:
-    """The case as the event tells it, with one more line of history."""
+class Places(Protocol):
+    """Who knows which places are not to be shown."""
+
+    async def shown(self, category: str, place: reports.Place) -> ShownPlace:
+        """What everybody may know of the place of a case of the category."""
+
+
+async def on_case(cases: Collection[CaseView], uow: UnitOfWork, event: Event[CaseEvent], places: Places) -> None:
+    """The case as the event tells it, with one more line of history; no more of its place than is to be shown."""
     case = event.data.case
+    place = await places.shown(case.category, case.place)
     before = await uow.find(cases, case.case) if event.sequence > 1 else None
     view = CaseView(
         id=case.case,
@@ -62,9 +71,9 @@ async def on_case(cases: Collection[CaseView], uow: UnitOfWork, event: Event[Cas
         channel=case.channel,
         category=case.category,
         community=case.place.community,
-        longitude=case.place.longitude,
-        latitude=case.place.latitude,
-        address=case.place.address,
+        longitude=place.longitude,
+        latitude=place.latitude,
+        address=place.address,
         photos=case.photos,
         unit=case.unit,
         registered_at=case.registered_at,
@@ -130,7 +139,7 @@ async def on_list(
     uow.put(lists, ListView(id=data.list, **{name: value for name, value in data if name != "list"}))
 
 
-def feed(generation: Generation) -> Subscription[object]:
+def feed(generation: Generation) -> Subscription[Places]:
     """What fills a generation of the board."""
     cases = generation(CASES)
 

@@ -12,6 +12,7 @@ from services.portal.clients.reports import Reports
 from services.portal.clients.scoring import Scoring
 from services.portal.commands.sessions import Sessions
 from services.portal.district import District
+from services.portal.domain.cases import ShownPlace
 from services.portal.rendering import Pages
 from services.portal.settings import Settings
 from services.portal.views import Board
@@ -19,6 +20,7 @@ from services.portal.views.cases import Figures
 from services.portal.views.live import Live
 from services.portal.views.standings import Ranking
 from shared import service
+from shared.contracts.reports import Place
 from shared.http import RateLimit, Shares
 from shared.service import Runtime
 
@@ -54,6 +56,17 @@ class Resources:
     def board(self) -> Board:
         """The live generation, which may be another one from one moment to the next."""
         return Board(self._runtime.store, self._runtime.generation("board"), self.district)
+
+    async def shown(self, category: str, place: Place) -> ShownPlace:
+        """What everybody may know of the place of a case of the category.
+
+        The middle of a community stands for all of it: reports names it where the place is not to be shown.
+        """
+        if (await self.catalogue.current()).hides_place(category):
+            return ShownPlace()
+        if self.district.map.is_middle(place.community, place.longitude, place.latitude):
+            return ShownPlace(address=place.address)
+        return ShownPlace(place.longitude, place.latitude, place.address)
 
     async def figures(self) -> Figures:
         """The numbers of the first page."""

@@ -494,7 +494,7 @@ async def rebuilt(platform: Platform) -> None:
     }
     runtime = connect(SERVICE, Settings.model_validate(settings))
     try:
-        generation = await rebuild(runtime.store, runtime.broker, BOARD, None, patience=60)
+        generation = await rebuild(runtime.store, runtime.broker, BOARD, await runtime.prepare(), patience=60)
         assert generation.number > 1
     finally:
         await runtime.store.close()

@@ -170,9 +170,9 @@ async def heard(portal: Inside, *events: Event) -> None:
     subscription = feed(portal.runtime.generation("board"))
     uow = portal.runtime.store.unit()
     assert subscription.prefetch is not None
-    await subscription.prefetch(uow, events, None)
+    await subscription.prefetch(uow, events, portal.runtime.resources)
     for event in events:
-        await subscription.handle(uow, event, None)
+        await subscription.handle(uow, event, portal.runtime.resources)
     await portal.runtime.store.commit(uow)
 
 

@@ -205,6 +205,31 @@ async def test_who_may_not_know_the_spot_does_not_get_it_as_json_either(portal: 
     assert (case["longitude"], case["latitude"], case["community"]) == (None, None, "430476001007")
 
 
+async def test_the_middle_of_a_community_is_nobodys_place(portal: Inside) -> None:
+    middle = portal.runtime.resources.district.map.spot_in("430476001007")
+    place = {"longitude": middle.longitude, "latitude": middle.latitude}
+    await heard(portal, case_event(address="", spot=place), case_event(case="20261103-AAAAAAAAAA"))
+    case = (await portal.http.get(f"/api/cases/{CASE}")).json()
+    assert (case["longitude"], case["latitude"], case["community"]) == (None, None, "430476001007")
+    assert 'class="pin' not in (await portal.http.get(f"/cases/{CASE}")).text
+    assert 'class="pin' in (await portal.http.get("/cases/20261103-AAAAAAAAAA")).text
+
+
+@pytest.mark.parametrize("address", ["/", "/cases", f"/cases/{CASE}", f"/api/cases/{CASE}"])
+async def test_a_category_that_the_office_hides_later_is_hidden_everywhere(
+    portal: Inside, reports: FakeReports, address: str
+) -> None:
+    await heard(portal, case_event(address="3 栋 201"))
+    assert "3 栋 201" in (await portal.http.get(address)).text
+    kept = [each for each in reports.categories if each["code"] != "exposed-rubbish"]
+    reports.categories[:] = [*kept, categories.category("exposed-rubbish", public=False), categories.category("new")]
+    portal.runtime.resources.catalogue._looked = None
+    answer = (await portal.http.get(address)).text
+    assert "3 栋 201" not in answer
+    assert "112.6" not in answer
+    assert 'class="pin' not in answer
+
+
 async def test_a_document_of_before_is_still_shown(portal: Inside) -> None:
     await heard(portal, case_event())
     driver = portal.runtime.store.driver

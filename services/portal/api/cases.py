@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from fastapi import Request
 
 from services.portal.api.access import Anyone
@@ -22,6 +20,4 @@ async def case(request: Request, id: str, caller: Anyone) -> CaseView:
     view = await resources.board.cases.one(id)
     if view is None:
         raise NotFound("case-not-shown", id=id[:40])
-    if (await resources.catalogue.current()).hides_place(view.category):
-        return replace(view, longitude=None, latitude=None)
-    return view
+    return (await resources.catalogue.current()).shown(view)

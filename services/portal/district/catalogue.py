@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, TypeAdapter
 
+from services.portal.domain.cases import CaseView
 from shared.district import DatedFile, Group, Name, by_code
 
 SEVERAL = "choices"
@@ -128,6 +129,10 @@ class Catalogue:
     def asking(self) -> list[Category]:
         """The categories that take new cases and have questions."""
         return [each for each in self.categories.values() if each.questions and not each.retired]
+
+    def shown(self, case: CaseView) -> CaseView:
+        """The case as everybody may see it now, whatever was to be shown of its category when it was taken in."""
+        return case.without_place() if self.hides_place(case.category) else case
 
     def hides_place(self, category: str) -> bool:
         """Whether pages tell no more than the community. Holds for a category nobody knows, too."""

@@ -12,6 +12,8 @@ from shared.geo import Point
 
 MAP_WIDTH = 400.0
 MARGIN = 4.0
+NEAR = 1e-5
+"""Degrees: about a metre."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class Map:
     def spot_in(self, code: str) -> Point | None:
         """A spot in the community, for a report that names nothing closer."""
         return next((shape.inside for shape in self.shapes if shape.code == code), None)
+
+    def is_middle(self, code: str, longitude: float, latitude: float) -> bool:
+        """Whether this is the spot that stands for the whole community, to a metre or so."""
+        middle = self.spot_in(code)
+        return middle is not None and max(abs(middle.longitude - longitude), abs(middle.latitude - latitude)) < NEAR
 
     def _drawn(self, code: str, rings: Sequence[Sequence[tuple[float, float]]], inside: Point) -> Shape:
         lines = (" L".join("{} {}".format(*self.at(*spot)) for spot in ring) for ring in rings)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from shared.contracts.reports import CaseState, Channel, Kind, Level, Stage
 
@@ -15,6 +16,14 @@ class Happened:
     kind: str
     at: datetime
     unit: str | None = None
+
+
+class ShownPlace(NamedTuple):
+    """What everybody may know of a place besides its community: degrees (WGS-84) and address, or none of it."""
+
+    longitude: float | None = None
+    latitude: float | None = None
+    address: str = ""
 
 
 @dataclass
@@ -53,6 +62,15 @@ class CaseView:
     repeat_of: str | None = None
     reopens: int = 0
     satisfied: bool | None = None
+
+    @property
+    def spot(self) -> tuple[float, float] | None:
+        """Longitude and latitude, where everybody may know them."""
+        return None if self.longitude is None or self.latitude is None else (self.longitude, self.latitude)
+
+    def without_place(self) -> CaseView:
+        """The case with no more of its place than the community."""
+        return replace(self, longitude=None, latitude=None, address="")
 
     def is_overdue(self, now: datetime) -> bool:
         """Whether a limit has run out and the unit has not replied yet."""

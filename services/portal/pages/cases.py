@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from fastapi import Request, Response
@@ -44,7 +45,10 @@ async def cases(request: Request, caller: Anyone) -> Response:
         overdue=asked.get("overdue") == "1",
         after=asked.get("after", ""),
     )
-    found = await resources_of(request).board.cases.page(wanted, now)
+    resources = resources_of(request)
+    found = await resources.board.cases.page(wanted, now)
+    catalogue = await resources.catalogue.current()
+    found = replace(found, cases=[catalogue.shown(case) for case in found.cases])
     states = [state for state in CaseState if state is not CaseState.OTHER]
     kinds = [kind for kind in Kind if kind is not Kind.OTHER]
     return await render(request, "cases", found=found, wanted=wanted, states=states, kinds=kinds, now=now)
@@ -67,7 +71,7 @@ async def case(request: Request, id: str, caller: Anyone) -> Response:
     return await render(
         request,
         "case",
-        case=view,
+        case=catalogue.shown(view),
         charges=charges,
         taken_back=taken_back,
         hidden=catalogue.hides_place(view.category),

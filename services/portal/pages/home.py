@@ -24,13 +24,13 @@ UNITS = 5
 async def home(request: Request, caller: Anyone) -> Response:
     """首页 · What this is, how the units stand, what was reported last."""
     resources, now = resources_of(request), runtime_of(request).clock.now()
-    board = resources.board
+    board, catalogue = resources.board, await resources.catalogue.current()
     return await render(
         request,
         "home",
         figures=await resources.figures(),
         ranking=await board.standings.ranking(month_of(now)),
         excerpt=UNITS,
-        cases=(await board.cases.page(CaseFilter(), now, CASES)).cases,
+        cases=[catalogue.shown(case) for case in (await board.cases.page(CaseFilter(), now, CASES)).cases],
         now=now,
     )

@@ -8,6 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
+from services.portal.domain.cases import ShownPlace
 from shared.audit import GENESIS
 from shared.contracts.reports import CaseEvent, CaseRegistered, CaseState, Channel, Place
 from shared.contracts.scoring import (
@@ -26,6 +27,16 @@ NOON = datetime(2026, 11, 3, 4, 0, tzinfo=UTC)
 CASE = "20261103-ABCDEFGHJK"
 
 
+class Everywhere:
+    """Every place may be shown but those of noise."""
+
+    async def shown(self, category: str, place: Place) -> ShownPlace:
+        return ShownPlace() if category == "noise" else ShownPlace(place.longitude, place.latitude, place.address)
+
+
+EVERYWHERE = Everywhere()
+
+
 def case_event(
     sequence: int = 1,
     kind: type[CaseEvent] = CaseRegistered,
@@ -35,6 +46,7 @@ def case_event(
     at: datetime = NOON,
     community: str = "430476001007",
     address: str = "祥光社区北门",
+    spot: Mapping[str, float] = MappingProxyType({"longitude": 112.6, "latitude": 26.9}),
     more: Mapping[str, Any] = MappingProxyType({}),
     **change: Any,
 ) -> Event:
@@ -45,7 +57,7 @@ def case_event(
         "channel": Channel.CITIZEN,
         "category": "exposed-rubbish",
         "category_version": 1,
-        "place": Place(longitude=112.6, latitude=26.9, community=community, address=address),
+        "place": Place(**spot, community=community, address=address),
         "unit": "huanwei",
         "points": Decimal("0.5"),
         "registered_at": NOON,

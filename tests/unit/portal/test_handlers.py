@@ -33,6 +33,7 @@ from shared.store import Store
 from shared.testing.memory_store import MemoryDriver
 from tests.unit.portal.events import (
     CASE,
+    EVERYWHERE,
     MARKET,
     NOON,
     case_event,
@@ -63,9 +64,9 @@ async def handled(store: Store, *batches: list[Event], generation: Generation = 
     for batch in batches:
         uow = store.unit()
         assert subscription.prefetch is not None
-        await subscription.prefetch(uow, batch, None)
+        await subscription.prefetch(uow, batch, EVERYWHERE)
         for event in batch:
-            await subscription.handle(uow, event, None)
+            await subscription.handle(uow, event, EVERYWHERE)
         await store.commit(uow)
 
 
@@ -81,6 +82,26 @@ async def test_a_case_is_shown_as_its_last_event_tells_it() -> None:
     view = await shown(store)
     assert (view.sequence, view.state, view.due_at) == (4, CaseState.REPLIED, None)
     assert (view.community, view.address, view.unit) == ("430476001007", "祥光社区北门", "huanwei")
+
+
+async def test_nothing_of_a_place_that_is_not_to_be_shown_is_kept() -> None:
+    store = a_store()
+    await handled(store, [case_event(category="noise", address="3 栋 201")])
+    [kept] = await store.driver.find(FIRST(CASES).name, {})
+    assert (kept["longitude"], kept["latitude"], kept["address"]) == (None, None, "")
+    assert kept["community"] == "430476001007"
+
+
+async def test_what_is_cleaned_in_reports_is_gone_from_here_with_the_event_that_says_so() -> None:
+    store = a_store()
+    canary = "王女士 13900000000"
+    await handled(store, [case_event(address=canary, photos=("face",), reply_photos=("hand",))])
+    await handled(store, [case_event(2, reports.CaseChanged, address="")])
+    for collection in BOARD.collections:
+        kept = str(await store.driver.find(FIRST(collection).name, {}))
+        assert canary not in kept
+        assert "face" not in kept
+        assert "hand" not in kept
 
 
 async def test_each_event_adds_a_line_of_history_and_a_limit_runs_out_at_its_own_moment() -> None:
@@ -190,9 +211,9 @@ async def test_a_new_case_costs_no_read_before_it_is_written() -> None:
     uow = store.unit()
     subscription = feed(FIRST)
     assert subscription.prefetch is not None
-    await subscription.prefetch(uow, [LIFE[0]], None)
+    await subscription.prefetch(uow, [LIFE[0]], EVERYWHERE)
     assert not uow.writes()
-    await subscription.handle(uow, LIFE[0], None)
+    await subscription.handle(uow, LIFE[0], EVERYWHERE)
     [write] = uow.writes()
     assert (write.collection, write.id) == ("cases_g1", CASE)
 

@@ -23,7 +23,7 @@ from shared.district import Name
 from shared.readmodel import Generation
 from shared.store import Store
 from shared.testing.memory_store import MemoryDriver
-from tests.unit.portal.events import NOON, case_event, list_event, measure_event, standing_event
+from tests.unit.portal.events import EVERYWHERE, NOON, case_event, list_event, measure_event, standing_event
 
 FIRST = Generation(1)
 
@@ -47,7 +47,7 @@ async def store() -> Store:
     events.append(case_event(case="20261103-LATE000000", unit="gongshui", due_at=NOON - timedelta(minutes=1)))
     subscription = feed(FIRST)
     for event in events:
-        await subscription.handle(uow, event, None)
+        await subscription.handle(uow, event, EVERYWHERE)
     await store.commit(uow)
     return store
 
@@ -85,7 +85,7 @@ async def test_a_month_is_sealed_when_all_its_standings_are(board: Board, store:
         standing_event("huanwei", "97", sequence=2, frozen=True),
         standing_event("huanwei", "50", sequence=2, period="2026-10", frozen=True),
     ):
-        await feed(FIRST).handle(uow, event, None)
+        await feed(FIRST).handle(uow, event, EVERYWHERE)
     await store.commit(uow)
     november = await board.standings.ranking("2026-11")
     assert [rank.unit for rank in november.standings if rank.frozen] == ["huanwei"]
@@ -105,7 +105,7 @@ async def test_only_public_rungs_are_told_and_only_measures_that_go_on(store: St
     ]
     uow = store.unit()
     for event in events:
-        await feed(FIRST).handle(uow, event, None)
+        await feed(FIRST).handle(uow, event, EVERYWHERE)
     await store.commit(uow)
     ladder = replace(district, rungs={rung.code: rung for rung in rungs})
     assert await Board(store, FIRST, ladder).measures.open("huanwei") == {"urge": 2}
@@ -118,7 +118,7 @@ async def test_lists_follow_each_other_without_gap_or_repetition(board: Board, s
     for number in range(7):
         kind = ListKind.RED if number % 2 else ListKind.BLACK
         event = list_event(f"list{number}", kind, at=NOON + timedelta(minutes=number // 3))
-        await feed(FIRST).handle(uow, event, None)
+        await feed(FIRST).handle(uow, event, EVERYWHERE)
     await store.commit(uow)
     seen: list[str] = []
     after: str | None = ""

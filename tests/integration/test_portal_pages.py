@@ -602,6 +602,18 @@ async def test_a_chosen_language_stays(portal: Inside) -> None:
     assert '<html lang="zh-CN">' in (await portal.http.get("/cases?lang=zh")).text
 
 
+async def test_what_strangers_write_moves_nothing_beside_it_and_reads_as_written(portal: Inside) -> None:
+    item = ListItem(
+        reason="\u2067摊位\u202e占道。", area="430476001007", venue_type="farmers-market", venue="\u061c祥光"
+    )
+    await heard(portal, case_event(address="\u202e12\u200f-3号楼<A3"), list_event(items=[item]))
+    for address in ("/", "/cases", f"/cases/{CASE}"):
+        assert "<bdi>12-3号楼&lt;A3</bdi>" in (await portal.http.get(address)).text
+    lists = (await portal.http.get("/lists")).text
+    assert "<bdi>摊位占道。</bdi>" in lists
+    assert "<bdi>祥光</bdi>" in lists
+
+
 async def test_what_strangers_write_is_shown_as_text(portal: Inside) -> None:
     await heard(portal, case_event(address="<script>alert(1)</script>", unit='"><img>', category="<b>"))
     evil, quote = "<script>alert(1)</script>", '"><img>'

@@ -338,3 +338,13 @@ async def test_reports_learns_the_language_of_the_reader(portal: Inside, reports
     await shown(portal)
     await portal.http.get("/track", headers={"accept-language": "en"})
     assert [request.headers["accept-language"] for request in reports.seen[-2:]] == ["zh", "en"]
+
+
+async def test_what_was_written_moves_nothing_beside_it(portal: Inside, reports: FakeReports) -> None:
+    happened = line("comment", "进展", by="reporter", note="\u202e在北门\u200f12-3", mine=True)
+    reports.tracked[CODE] = view(
+        address="\u06733号\u200f-2", timeline=[happened], may=["answer"], question="\u202e哪栋？"
+    )
+    page = (await shown(portal)).text
+    for part in ("<bdi>在北门12-3</bdi>", "<bdi>\u06733号-2</bdi>", "<bdi>哪栋？</bdi>"):
+        assert part in page

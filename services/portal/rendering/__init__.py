@@ -33,6 +33,8 @@ SECURITY = {
 }
 STATIC_SEEN_FOR = "public, max-age=3600"
 YEAR = 365 * 24 * 3600
+_DIRECTION_MARKS = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+"""Marks, embeddings, overrides and isolates: invisible, and able to show 12-3 as 3-12."""
 
 
 class Assets(StaticFiles):
@@ -67,7 +69,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters.update(moment=moment, number=plain)
+        self._templates.filters.update(moment=moment, number=plain, unmarked=unmarked)
         self._templates.globals.update(district=district, steps=STEPS, assets=_digest(STATIC))
         for template in self._templates.list_templates():  # a fault in one must not wait for its first reader
             self._templates.get_template(template)
@@ -99,6 +101,11 @@ class Pages:
 def moment(at: datetime, form: str = "%Y-%m-%d %H:%M") -> str:
     """The moment as people in Hengyang read their watches."""
     return at.astimezone(CHINA).strftime(form)
+
+
+def unmarked(text: str) -> str:
+    """What somebody wrote without marks of direction; a page puts it into a `bdi`, so that it moves no neighbour."""
+    return text.translate(_DIRECTION_MARKS)
 
 
 def _text(texts: Messages, spoken: Language, key: str, **params: object) -> str:

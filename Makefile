@@ -9,6 +9,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python -m
 READY := .venv/.ready
 SEEDS ?= 20
+REQUESTS ?= 100000
 REPLAY ?= $(firstword $(wildcard deploy/sample/replay/*.csv))
 
 .PHONY: help
@@ -45,7 +46,7 @@ demo: up ## replay sample days of a district at high speed against the running s
 
 # ---- checks ----
 
-.PHONY: lint docs format test test-chart chaos bench scale
+.PHONY: lint docs format test test-chart fuzz chaos bench scale
 lint: $(READY) ## style, types, import rules, dependencies
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -67,6 +68,9 @@ test: $(READY) ## all tests, on real servers
 
 test-chart: $(READY) ## the chart alone: both Helms, schemas, policies, refusals (seconds)
 	@$(RUN) pytest tests/chart
+
+fuzz: $(READY) ## ask every service for anything in every role and look for faults; REQUESTS=100000
+	@$(RUN) tests.fuzz --requests $(REQUESTS)
 
 chaos: $(READY) ## crash servers and services under load and count what was lost; SEEDS=20
 	@$(RUN) tests.chaos --seeds $(SEEDS)

@@ -125,5 +125,11 @@ class StrictRoute(APIRoute):
 class Router(APIRouter):
     """Where a service collects its routes; the prefix belongs to it, not to its inclusion."""
 
-    def __init__(self, prefix: str = "", tags: list[str] | None = None) -> None:
-        super().__init__(prefix=prefix, tags=list(tags or []), route_class=StrictRoute)
+    def __init__(
+        self,
+        prefix: str = "",
+        tags: list[str] | None = None,
+        responses: dict[int | str, dict[str, Any]] | None = None,
+    ) -> None:
+        """`responses` are described for every route of it."""
+        super().__init__(prefix=prefix, tags=list(tags or []), responses=responses, route_class=StrictRoute)

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 
 from services.portal.api.access import Anyone
 from services.portal.forms import PHOTO_ID
-from services.portal.pages.page import CASE_ID, forwarded, page, render
+from services.portal.pages.page import CASE_ID, PAGES, forwarded, page, render
 from services.portal.resources import resources_of
 from services.portal.views.cases import CaseFilter
 from shared.contracts.reports import CaseState, Kind
@@ -19,7 +19,7 @@ from shared.errors import NotFound
 from shared.http import Router
 from shared.service import runtime_of
 
-router = Router(tags=["pages"])
+router = Router(tags=["pages"], responses=PAGES)
 
 _TAGS = re.compile(r"[\x20-\x7e]{1,1000}")
 """What may stand in `If-None-Match`; whatever else does is no tag of ours."""

@@ -6,14 +6,14 @@ from fastapi import Request, Response
 from starlette.responses import HTMLResponse
 
 from services.portal.api.access import Anyone
-from services.portal.pages.page import page, render
+from services.portal.pages.page import PAGES, page, render
 from services.portal.resources import resources_of
 from services.portal.views.cases import CaseFilter
 from shared.http import Router
 from shared.months import month_of
 from shared.service import runtime_of
 
-router = Router(tags=["pages"])
+router = Router(tags=["pages"], responses=PAGES)
 
 CASES = 8
 UNITS = 5

@@ -6,13 +6,13 @@ from fastapi import Request, Response
 from starlette.responses import HTMLResponse
 
 from services.portal.api.access import Anyone
-from services.portal.pages.page import page, render
+from services.portal.pages.page import PAGES, page, render
 from services.portal.resources import resources_of
 from shared.contracts.scoring import ListKind
 from shared.errors import NotFound
 from shared.http import Router
 
-router = Router(tags=["pages"])
+router = Router(tags=["pages"], responses=PAGES)
 
 EXCERPT = 5
 """Items of a list that the page of all lists shows."""

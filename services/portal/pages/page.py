@@ -9,7 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import wraps
-from typing import ParamSpec, cast
+from typing import Any, ParamSpec, cast
 from urllib.parse import urlsplit
 
 from fastapi import Request, Response
@@ -37,6 +37,19 @@ PHOTO_PATIENCE = 120.0
 """Seconds a telephone may take to send its photos."""
 FILES = 10
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_PAGE: dict[str, Any] = {
+    "description": "网页，说明原因 · A page that says why",
+    "content": {
+        "text/html": {"schema": {"type": "string"}},
+        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
+    },
+}
+_FORM: dict[str, Any] = {"description": "表单，待补充 · The form, with more to fill in", "content": {"text/html": {}}}
+_REDIRECT: dict[str, Any] = {"description": "转到另一页 · Another page"}
+PAGES: dict[int | str, dict[str, Any]] = {status: _PAGE for status in (403, 404, 409, 413, 422, 429, 503)}
+"""How a page is refused: in words, or before it is reached as problem details."""
+FORMS: dict[int | str, dict[str, Any]] = {200: _FORM, 303: _REDIRECT}
+"""How a form is answered that leads elsewhere."""
 
 
 def page(handler: Callable[P, Awaitable[Response]]) -> Callable[P, Awaitable[Response]]:

@@ -20,6 +20,8 @@ from services.portal.district.catalogue import Catalogue
 from services.portal.forms import BODY_BYTES, PHOTO_BYTES, PHOTO_LIMIT, Report, at_fields, photos_of
 from services.portal.pages.page import (
     CASE_ID,
+    FORMS,
+    PAGES,
     RETRY_AFTER,
     form_of,
     forwarded,
@@ -38,7 +40,7 @@ from shared.http import BODY_LIMIT, Router
 from shared.service import runtime_of
 from shared.telemetry import logger
 
-router = Router(tags=["pages"])
+router = Router(tags=["pages"], responses=PAGES)
 log = logger(__name__)
 
 CODE_COOKIE = "code"
@@ -59,7 +61,9 @@ async def form(request: Request, caller: Anyone) -> Response:
     return answer
 
 
-@router.post("/report", status_code=303, response_class=RedirectResponse, openapi_extra={BODY_LIMIT: BODY_BYTES})
+@router.post(
+    "/report", status_code=303, response_class=RedirectResponse, responses=FORMS, openapi_extra={BODY_LIMIT: BODY_BYTES}
+)
 @page
 async def file(request: Request, caller: Anyone) -> Response:
     """提交上报 · The form as filled in: photos and case go to the reports service, the browser to the last page."""
@@ -78,7 +82,7 @@ async def file(request: Request, caller: Anyone) -> Response:
             return answer
 
 
-@router.get(DONE, response_class=HTMLResponse)
+@router.get(DONE, response_class=HTMLResponse, responses=FORMS)
 @page
 async def done(request: Request, caller: Anyone) -> Response:
     """上报成功 · The case's number and, the first time, the tracking code."""

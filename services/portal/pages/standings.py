@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from starlette.responses import HTMLResponse
 
 from services.portal.api.access import Anyone
-from services.portal.pages.page import page, render
+from services.portal.pages.page import PAGES, page, render
 from services.portal.resources import resources_of
 from services.portal.views.live import MONTHS
 from shared.errors import NotFound
@@ -16,7 +16,7 @@ from shared.http import Router
 from shared.months import month_of, months_until
 from shared.service import runtime_of
 
-router = Router(tags=["pages"])
+router = Router(tags=["pages"], responses=PAGES)
 
 PERIOD = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 

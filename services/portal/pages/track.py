@@ -28,6 +28,8 @@ from services.portal.forms import (
     text_of,
 )
 from services.portal.pages.page import (
+    FORMS,
+    PAGES,
     RETRY_AFTER,
     form_of,
     forwarded,
@@ -45,7 +47,7 @@ from shared.errors import NotFound, Unavailable
 from shared.http import BODY_LIMIT, Router
 from shared.service import runtime_of
 
-router = Router(tags=["pages"])
+router = Router(tags=["pages"], responses=PAGES)
 
 TRACK = "/track"
 SESSION = "track"
@@ -68,7 +70,9 @@ async def show(request: Request, caller: Anyone) -> Response:
     return await _view(request, tracked, None, {}, 200)
 
 
-@router.post(TRACK, status_code=303, response_class=RedirectResponse, openapi_extra={BODY_LIMIT: WORDS_BYTES})
+@router.post(
+    TRACK, status_code=303, response_class=RedirectResponse, responses=FORMS, openapi_extra={BODY_LIMIT: WORDS_BYTES}
+)
 @page
 async def enter(request: Request, caller: Anyone) -> Response:
     """输入查询码 · A code opens a session of an hour."""
@@ -89,7 +93,11 @@ async def enter(request: Request, caller: Anyone) -> Response:
 
 
 @router.post(
-    f"{TRACK}/leave", status_code=303, response_class=RedirectResponse, openapi_extra={BODY_LIMIT: WORDS_BYTES}
+    f"{TRACK}/leave",
+    status_code=303,
+    response_class=RedirectResponse,
+    responses=FORMS,
+    openapi_extra={BODY_LIMIT: WORDS_BYTES},
 )
 @page
 async def leave(request: Request, caller: Anyone) -> Response:
@@ -105,7 +113,11 @@ async def leave(request: Request, caller: Anyone) -> Response:
 
 
 @router.post(
-    f"{TRACK}/{{action}}", status_code=303, response_class=RedirectResponse, openapi_extra={BODY_LIMIT: BODY_BYTES}
+    f"{TRACK}/{{action}}",
+    status_code=303,
+    response_class=RedirectResponse,
+    responses=FORMS,
+    openapi_extra={BODY_LIMIT: BODY_BYTES},
 )
 @page
 async def give_feedback(request: Request, action: str, caller: Anyone) -> Response:

@@ -15,14 +15,24 @@ from services.portal.clients.peer import Rejected
 from services.portal.clients.scoring import RuleBook, WhatIf
 from services.portal.forms import WORDS_BYTES
 from services.portal.forms.what_if import WhatIfForm, amount_field
-from services.portal.pages.page import form_of, forwarded, from_our_page, page, page_with_form, sender, try_later, words
+from services.portal.pages.page import (
+    PAGES,
+    form_of,
+    forwarded,
+    from_our_page,
+    page,
+    page_with_form,
+    sender,
+    try_later,
+    words,
+)
 from services.portal.resources import resources_of
 from shared.clock import CHINA
 from shared.http import BODY_LIMIT, Router
 from shared.months import month_of, previous_month
 from shared.service import runtime_of
 
-router = Router(tags=["pages"])
+router = Router(tags=["pages"], responses=PAGES)
 
 WHAT_IF = "/office/what-if"
 UNKNOWN = frozenset({"token-missing", "token-invalid", "role-required"})

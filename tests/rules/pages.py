@@ -8,11 +8,13 @@ from pathlib import Path
 from services.reports.domain import transitions
 from shared.contracts import SUBSCRIPTIONS
 from shared.contracts.documents import asyncapi_text
+from shared.http import matrix
 from tests.rules import settings_page
 
 ROOT = Path(__file__).parents[2]
 PAGES: dict[str, Callable[[], str]] = {
     "docs/asyncapi.json": lambda: asyncapi_text(SUBSCRIPTIONS),
+    "docs/access.md": lambda: matrix.table(matrix.services_in()),
     "docs/case-states.md": transitions.drawn,
     "docs/configuration.md": settings_page.page,
 }

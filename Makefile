@@ -40,6 +40,21 @@ doctor: $(READY) ## whether this machine has what is needed
 token: $(READY) ## make -s token ROLE=officer UNIT=<code> [SUBJECT=<id>]: a token for the local stack
 	@$(RUN) deploy.local token --role "$(or $(ROLE),citizen)" --unit "$(UNIT)" --subject "$(SUBJECT)"
 
+# ---- an operator's commands, on the local stack as it runs; elsewhere the environment says where ----
+
+.PHONY: dlq rebuild export verify-rebuild
+dlq: $(READY) ## what could not be handled: ARGS="list --service scoring", show, replay, drop
+	@$(RUN) deploy.local run shared.dlq $(or $(ARGS),--help)
+
+rebuild: $(READY) ## build the portal's read model anew beside the live one; S=<service> MODEL=<model>
+	@$(RUN) deploy.local run services.$(or $(S),portal) rebuild $(or $(MODEL),board)
+
+export: $(READY) ## a month as a file that anybody can verify: ARGS="--period 2026-11 --out month.jsonl"
+	@$(RUN) deploy.local run services.scoring export $(or $(ARGS),--help)
+
+verify-rebuild: $(READY) ## post all ledgers anew from the first event and compare them
+	@$(RUN) deploy.local run services.scoring verify-rebuild $(ARGS)
+
 .PHONY: demo
 demo: up ## replay sample days of a district at high speed against the running stack
 	@$(RUN) deploy.replay $(REPLAY)

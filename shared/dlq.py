@@ -19,7 +19,7 @@ import importlib
 import re
 import sys
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -29,8 +29,8 @@ from shared.consumer import PARKED, Inbox, Parked, Subscription, drop
 from shared.errors import NotFound, Unavailable
 from shared.event import Undecodable
 from shared.readmodel import LIVE, Generation, Live
-from shared.service import Service, connect
-from shared.settings import Misconfigured
+from shared.service import Service, connect, open_store
+from shared.settings import Misconfigured, Settings, StoreSettings
 from shared.store import Store
 from shared.store.collection import Filter
 
@@ -160,12 +160,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        service = _service(options.service)
-        settings = service.settings.read()
+        work = _work(_service(options.service), options)
     except (LookupError, Misconfigured) as error:
         _say(str(error), sys.stderr)
         return 2
-    return asyncio.run(_run(service, settings, options))
+    try:
+        return asyncio.run(work)
+    except Unavailable as error:
+        _say(f"数据库无响应 · the database does not answer: {error}", sys.stderr)
+        return 1
+
+
+def _work(service: Service[R], options: argparse.Namespace) -> Coroutine[Any, Any, int]:
+    """What was asked for. Raises Misconfigured for what that needs, and nothing more."""
+    if options.command == "replay" and options.yes:
+        return _replay(service, service.settings.read(), options)
+    return _look_or_drop(service, StoreSettings.read(), options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -206,10 +216,19 @@ def _service(name: str) -> Service[Any]:
     raise LookupError(f"没有这个服务 · no service {name}")
 
 
-async def _run(service: Service[R], settings: Any, options: argparse.Namespace) -> int:
+async def _replay(service: Service[R], settings: Settings, options: argparse.Namespace) -> int:
+    """The handlers find what they find in the service, so this needs all that the service is told."""
     runtime = connect(service, settings)
-    store = runtime.store
-    choice = Choice(options.group, options.key, options.most)
+    try:
+        letters = DeadLetters(runtime.store, await subscriptions(service, runtime.store))
+        resources = await runtime.prepare()
+        return 0 if await letters.replay(_choice(options), resources, options.on_error, _tell) else 1
+    finally:
+        await runtime.store.close()
+
+
+async def _look_or_drop(service: Service[R], settings: StoreSettings, options: argparse.Namespace) -> int:
+    store, choice = open_store(service, settings), _choice(options)
     try:
         letters = DeadLetters(store, await subscriptions(service, store))
         if options.command == "list":
@@ -217,20 +236,18 @@ async def _run(service: Service[R], settings: Any, options: argparse.Namespace) 
         elif options.command == "show":
             async for row in letters.records(choice):
                 _say(_shown(row))
-        elif not options.yes:
-            _say(_table(await letters.headings(choice)))
-            _say("未作改动，加 --yes 执行 · nothing was changed; add --yes to do it")
-        elif options.command == "drop":
+        elif options.command == "drop" and options.yes:
             await letters.drop(choice, _tell)
         else:
-            resources = await runtime.prepare()  # the handlers find here what they find in the service
-            return 0 if await letters.replay(choice, resources, options.on_error, _tell) else 1
-    except Unavailable as error:
-        _say(f"数据库无响应 · the database does not answer: {error}", sys.stderr)
-        return 1
+            _say(_table(await letters.headings(choice)))
+            _say("未作改动，加 --yes 执行 · nothing was changed; add --yes to do it")
     finally:
         await store.close()
     return 0
+
+
+def _choice(options: argparse.Namespace) -> Choice:
+    return Choice(options.group, options.key, options.most)
 
 
 async def _unless_gone(resolving: Any) -> bool:

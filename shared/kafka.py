@@ -31,7 +31,7 @@ from shared.certificates import ClientContext
 from shared.contracts import Topic
 from shared.errors import Unavailable
 from shared.event import Event
-from shared.settings import Misconfigured, Settings
+from shared.settings import KafkaSettings, Misconfigured
 from shared.tokens import ClientCredentials
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class Connection(NamedTuple):
     tls: ClientContext | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> Connection:
+    def of(cls, settings: KafkaSettings) -> Connection:
         """As the settings say. Raises Misconfigured when a certificate is none."""
         protocol, files = settings.kafka_security_protocol, (settings.kafka_ca_file, settings.kafka_certificate_file)
         username, password = settings.kafka_username or "", settings.kafka_password or ""

@@ -37,7 +37,7 @@ from shared.kafka import Broker, Connection, KafkaBroker
 from shared.messages import Messages
 from shared.outbox import Relay
 from shared.readmodel import LIVE, Generation, Projector, ReadModel, rebuild
-from shared.settings import Misconfigured, Settings
+from shared.settings import KafkaSettings, Misconfigured, Settings, StoreSettings
 from shared.store import Collection, Store
 from shared.store.mongo import MongoDriver
 
@@ -135,15 +135,18 @@ def resources_of(request: Request, kind: type[R]) -> R:
 
 def connect(service: Service[R], settings: Settings) -> Runtime[R]:
     """The parts of a service, connected but not started."""
-    clock = settings.clock()
-    return Runtime(service, settings, clock, _store(service, settings, clock), _broker(settings))
+    store = open_store(service, settings)
+    return Runtime(service, settings, store.clock, store, open_broker(settings))
 
 
-def _store(service: Service[R], settings: Settings, clock: Clock) -> Store:
-    return Store(MongoDriver.of(settings, service.name), clock, [*service.collections, MARKS, PARKED, LIVE])
+def open_store(service: Service[R], settings: StoreSettings) -> Store:
+    """A service's database by itself, as commands need it that run no handler."""
+    driver = MongoDriver.of(settings, service.name)
+    return Store(driver, settings.clock(), [*service.collections, MARKS, PARKED, LIVE])
 
 
-def _broker(settings: Settings) -> KafkaBroker:
+def open_broker(settings: KafkaSettings) -> KafkaBroker:
+    """The event log by itself."""
     return KafkaBroker(
         Connection.of(settings),
         settings.kafka_partitions,

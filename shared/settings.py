@@ -33,6 +33,13 @@ class Environment(BaseSettings):
         "environment variables win",
     )
 
+    namespace: str = Field(
+        default="",
+        pattern=r"^[a-z0-9-]{0,20}$",
+        description="数据库、主题和消费组名称的前缀，多套平台可共用一组服务器 · "
+        "prefix of database, topic and group names, so that several platforms share one set of servers",
+    )
+
     @classmethod
     def read(cls) -> Self:
         """The settings of the environment and of `SECRETS_DIR`. Raises Misconfigured, naming every one at fault."""
@@ -49,12 +56,6 @@ class Environment(BaseSettings):
 class StoreSettings(Environment):
     """What it takes to read and write a service's database: all that most commands of an operator need."""
 
-    namespace: str = Field(
-        default="",
-        pattern=r"^[a-z0-9-]{0,20}$",
-        description="数据库、主题和消费组名称的前缀，多套平台可共用一组服务器 · "
-        "prefix of database, topic and group names, so that several platforms share one set of servers",
-    )
     mongodb_uri: str = Field(
         repr=False,
         description="MongoDB 副本集或分片集群（6 以上）的地址，如 mongodb://主机:27017/?replicaSet=rs0 · "
@@ -111,8 +112,8 @@ class DistrictSettings(Environment):
     )
 
 
-class Settings(StoreSettings):
-    """What every service needs to run. A service adds its own in a subclass."""
+class KafkaSettings(Environment):
+    """How to reach the event log."""
 
     kafka_bootstrap_servers: str = Field(
         description="Kafka 3.5 以上的地址，主机:端口，多个用逗号分隔 · "
@@ -173,6 +174,18 @@ class Settings(StoreSettings):
         le=300,
         description="消费者沉默多少秒后交出分区 · seconds after which a silent consumer loses its partitions",
     )
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _are_addresses(cls, value: str) -> str:
+        if not all(address.rpartition(":")[2].isdigit() for address in value.split(",")):
+            raise ValueError("must be host:port, several separated by commas")
+        return value
+
+
+class HttpSettings(Environment):
+    """Where to answer requests, and whom to believe."""
+
     http_host: str = Field(default="127.0.0.1", description="监听地址 · the address to listen on")
     http_port: int = Field(
         ge=0, le=65535, description="监听端口，0 由系统选择 · the TCP port to listen on; 0 lets the system choose"
@@ -190,13 +203,6 @@ class Settings(StoreSettings):
         "networks whose `X-Forwarded-For` is believed, like 10.0.0.0/8, separated by commas; nobody's, unless named",
     )
 
-    @field_validator("kafka_bootstrap_servers")
-    @classmethod
-    def _are_addresses(cls, value: str) -> str:
-        if not all(address.rpartition(":")[2].isdigit() for address in value.split(",")):
-            raise ValueError("must be host:port, several separated by commas")
-        return value
-
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, value: str) -> str:
@@ -207,6 +213,10 @@ class Settings(StoreSettings):
     def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The trusted proxies."""
         return tuple(ip_network(network.strip()) for network in self.trusted_proxies.split(",") if network.strip())
+
+
+class Settings(StoreSettings, KafkaSettings, HttpSettings):
+    """What every service needs to run. A service adds its own in a subclass."""
 
 
 def _remedy(settings: type[Environment], name: str, fault: str) -> str:

@@ -1,10 +1,11 @@
-"""The command line of the local stack: python -m deploy.local up|down|status|reset|doctor|token|prepare."""
+"""The command line of the local stack: python -m deploy.local up|down|status|reset|doctor|token|run|prepare."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -25,6 +26,8 @@ def main() -> int:
             command.add_argument("--role", required=True, help="several separated by commas")
             command.add_argument("--unit", default="", help="code of an officer's unit")
             command.add_argument("--subject", default="", help="who it is; by default made from role and unit")
+        if name == "run":
+            command.add_argument("arguments", nargs=argparse.REMAINDER, help="a module and its own: shared.dlq list …")
     options = parser.parse_args()
     try:
         return COMMANDS[options.command](options)
@@ -118,6 +121,15 @@ def token(options: argparse.Namespace) -> int:
     return 0
 
 
+def run(options: argparse.Namespace) -> int:
+    """A command of an operator, told where the stack's servers are; its exit code."""
+    running = Stack()
+    running.require_backing()
+    environment = {**running.environment(), **os.environ}
+    command = [sys.executable, "-m", *options.arguments]
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
 def prepare(_: argparse.Namespace) -> int:
     """Installs what the tests need, so that no test waits for a download."""
     if "MONGODB_URI" not in os.environ:
@@ -150,6 +162,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "reset": reset,
     "doctor": doctor,
     "token": token,
+    "run": run,
     "prepare": prepare,
 }
 

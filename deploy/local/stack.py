@@ -132,6 +132,15 @@ class Stack:
         """The services, each one process in the role `all`."""
         return [self._service(name, address) for name, address in self.urls().items()]
 
+    def require_backing(self) -> None:
+        """Raises Refused unless MongoDB and Kafka run, where they are ours."""
+        stopped = [server.name for server in self.backing() if server.process is None]
+        if stopped:
+            raise Refused(
+                f"{' and '.join(stopped)} of the local stack {'is' if len(stopped) == 1 else 'are'} not "
+                "running: make up starts everything."
+            )
+
     def _own_mongodb(self) -> Server:
         return servers.mongodb(DATA / "mongodb", self.ports["mongodb"], log=LOGS / "mongodb.log", tied=False)
 
@@ -147,18 +156,19 @@ class Stack:
             folder=RUN,
             is_ready=lambda: servers.answers(f"{address}/readyz"),
             log=LOGS / f"{name}.log",
-            environment=self._environment(name),
+            environment=used_by(name, {**self.environment(), "HTTP_PORT": str(self.ports[name])}),
             version=_code_version(),
             tied=False,
         )
 
-    def _environment(self, name: str) -> dict[str, str]:
-        environment = {
+    def environment(self) -> dict[str, str]:
+        """All that services of the stack are told; a command of an operator, which answers nobody, has no port."""
+        return {
             "MONGODB_URI": self._mongodb_uri or self._own_mongodb().address,
             "KAFKA_BOOTSTRAP_SERVERS": self._kafka_address(),
             "KAFKA_PARTITIONS": str(KAFKA_PARTITIONS),
             "HTTP_HOST": "127.0.0.1",
-            "HTTP_PORT": str(self.ports[name]),
+            "HTTP_PORT": "0",
             "AUTH_JWKS": str(Issuer(ISSUER).jwks),
             "AUTH_ISSUER": issuer.NAME,
             "AUTH_AUDIENCE": issuer.AUDIENCE,
@@ -169,7 +179,6 @@ class Stack:
             "DISTRICT": str(DISTRICT),
             **{f"{other.upper()}_URL": address for other, address in self.urls().items()},
         }
-        return used_by(name, environment)
 
     async def _create_topics(self) -> None:
         """All topics before all services: a group that joins before its topic exists would wait for 30 s."""

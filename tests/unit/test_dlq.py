@@ -205,3 +205,12 @@ def test_what_the_parser_refuses(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as raised:
         main(arguments)
     assert raised.value.code == 2
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["show"], ["drop", "--key", "huanwei"], ["replay"]])
+def test_looking_asks_for_the_database_alone(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MONGODB_URI", raising=False)
+    assert main([*arguments, "--service", "reports"]) == 2
+    assert capsys.readouterr().err.count("set ") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 import stat
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local import issuer, stack, tools
+from deploy.local.__main__ import main
 from deploy.local.issuer import Issuer
 from deploy.local.stack import Refused, Stack
 from shared.auth import Principal, Verifier
@@ -94,3 +96,33 @@ def test_the_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> 
     first = Issuer(folder).jwks.read_text()
     assert Issuer(folder).jwks.read_text() == first
     assert stat.S_IMODE((folder / "key.pem").stat().st_mode) == 0o600
+
+
+def test_a_command_needs_a_stack_that_runs() -> None:
+    with pytest.raises(Refused, match="mongodb and kafka of the local stack are not running: make up"):
+        Stack().require_backing()
+
+
+@pytest.mark.parametrize("name", stack.SERVICES)
+def test_the_stack_tells_a_service_all_that_it_asks_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = stack.used_by(name, {**Stack().environment(), "HTTP_PORT": "8800"})
+    for variable in environment:
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    settings = importlib.import_module(f"services.{name}.settings").Settings.read()
+    assert settings.http_port == 8800
+
+
+def test_an_operators_command_is_told_where_the_servers_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MONGODB_URI", "mongodb://db.example:27017/")
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "kafka.example:9092")
+    (tmp_path / "look.py").write_text(
+        "import os, sys\nprint(os.environ['MONGODB_URI'], os.environ['HTTP_PORT'], *sys.argv[1:])\nsys.exit(3)"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["deploy.local", "run", "look", "--max", "1", "--yes"])
+    assert main() == 3
+    assert capfd.readouterr().out == "mongodb://db.example:27017/ 0 --max 1 --yes\n"

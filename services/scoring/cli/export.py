@@ -23,19 +23,22 @@ import uvloop
 
 from services.scoring.app import SERVICE
 from services.scoring.district import District
-from services.scoring.settings import Settings
 from services.scoring.views.archive import archive, contents
 from shared.errors import DomainError, Unavailable
 from shared.messages import Messages
-from shared.service import connect
-from shared.settings import Misconfigured
+from shared.service import open_store
+from shared.settings import DistrictSettings, Misconfigured, StoreSettings
+
+
+class ExportSettings(StoreSettings, DistrictSettings):
+    """What an export needs, and no more."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Export as the command line says; the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        settings = Settings.read()
+        settings = ExportSettings.read()
         written = uvloop.run(_export(settings, options.period, options.out, unsealed=options.unsealed))
     except DomainError as error:
         messages = Messages.load(*SERVICE.messages)
@@ -65,8 +68,8 @@ def _month(text: str) -> str:
     return text
 
 
-async def _export(settings: Settings, period: str, out: Path, *, unsealed: bool) -> int:
-    store = connect(SERVICE, settings).store
+async def _export(settings: ExportSettings, period: str, out: Path, *, unsealed: bool) -> int:
+    store = open_store(SERVICE, settings)
     groups = District.load(settings.district).ranked_among
     try:
         month = await contents(store, period, unsealed=unsealed)

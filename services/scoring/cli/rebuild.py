@@ -19,20 +19,20 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import uvloop
 
 from services.scoring.app import POSTING, SERVICE
 from services.scoring.domain.ledger import entry_id
 from services.scoring.repo import ENTRIES, LEDGERS, REVERSALS, STANDINGS
-from services.scoring.resources import Resources
 from shared import telemetry
 from shared.consumer import MARKS, PARKED, Worker
 from shared.errors import Refused, Unavailable
+from shared.kafka import Broker
 from shared.readmodel import has_caught_up
-from shared.service import Runtime, connect
-from shared.settings import Misconfigured
+from shared.service import open_broker, open_store
+from shared.settings import KafkaSettings, Misconfigured, StoreSettings
 from shared.store import Collection, Document, Store, UnitOfWork
 from shared.store.collection import Filter
 from shared.store.mongo import MongoDriver, bytes_of
@@ -81,40 +81,64 @@ class _Silent(Store):
         await super().commit(uow)
 
 
-async def verify_rebuild(runtime: Runtime[Resources], patience: float = 3600.0) -> Outcome:
+class PostingSettings(StoreSettings, KafkaSettings):
+    """What posting anew needs, and no more."""
+
+
+class Live(Protocol):
+    """The live books and the log that they were posted from."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def broker(self) -> Broker: ...
+
+    @property
+    def settings(self) -> StoreSettings: ...
+
+
+@dataclass(frozen=True)
+class _Connected:
+    store: Store
+    broker: Broker
+    settings: StoreSettings
+
+
+async def verify_rebuild(live: Live, patience: float = 3600.0) -> Outcome:
     """Post everything anew beside the live books and compare.
 
     Raises Refused (`rebuild-running`) while somebody else is at it, RuntimeError when an event cannot be posted, and
     TimeoutError when after `patience` seconds some unit could not be compared.
     """
     holder = uuid.uuid4().hex
-    if not await runtime.store.driver.lease(LEASE, holder, patience):
+    if not await live.store.driver.lease(LEASE, holder, patience):
         raise Refused("rebuild-running", model="ledgers")
     try:
-        async with _beside(runtime) as store, asyncio.timeout(patience):
+        async with _beside(live) as store, asyncio.timeout(patience):
             posting = replace(POSTING, group=f"{POSTING.group}.{holder}")
-            worker: Worker = Worker(store, runtime.broker, posting, None)
+            worker: Worker = Worker(store, live.broker, posting, None)
             started = time.monotonic()
             async with _running(worker):
                 while not await has_caught_up(worker):
                     await _sound(worker, store)
                     await asyncio.sleep(0.2)
                 posted = time.monotonic()
-                comparison = _Comparison(runtime.store, store)
+                comparison = _Comparison(live.store, store)
                 differences = await comparison.run()
                 await _sound(worker, store)
             compared = time.monotonic()
         return Outcome(comparison.units, comparison.documents, posted - started, compared - posted, differences)
     finally:
-        await runtime.store.driver.release(LEASE, holder)
+        await live.store.driver.release(LEASE, holder)
 
 
 @asynccontextmanager
-async def _beside(runtime: Runtime[Resources]) -> AsyncIterator[Store]:
+async def _beside(live: Live) -> AsyncIterator[Store]:
     """An empty database beside the live one, for as long as it is needed."""
-    driver = MongoDriver.of(runtime.settings, f"{SERVICE.name}-rebuilt")
+    driver = MongoDriver.of(live.settings, f"{SERVICE.name}-rebuilt")
     kept = [*BOOKS, MARKS, PARKED]
-    store = _Silent(driver, runtime.clock, kept)
+    store = _Silent(driver, live.store.clock, kept)
     try:
         for collection in kept:
             await driver.drop(collection.name)  # what a run that was killed has left
@@ -228,22 +252,23 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--patience", type=float, default=3600.0, metavar="SECONDS", help="3600")
     options = parser.parse_args(arguments)
     try:
-        runtime = connect(SERVICE, SERVICE.settings.read())
+        settings = PostingSettings.read()
+        live = _Connected(open_store(SERVICE, settings), open_broker(settings), settings)
     except Misconfigured as error:
         return _say(UNKNOWN, str(error))
-    telemetry.configure_logging(SERVICE.name, LEASE, runtime.settings.log_level)
+    telemetry.configure_logging(SERVICE.name, LEASE, settings.log_level)
     try:
-        outcome = uvloop.run(_run(runtime, options.patience))
+        outcome = uvloop.run(_run(live, options.patience))
     except (Refused, Unavailable, RuntimeError, TimeoutError) as error:
         return _say(UNKNOWN, f"无法核对 · cannot be told: {error!r}")
     return _say(DIFFERENT if outcome.differences else EQUAL, *_lines(outcome))
 
 
-async def _run(runtime: Runtime[Resources], patience: float) -> Outcome:
+async def _run(live: Live, patience: float) -> Outcome:
     try:
-        return await verify_rebuild(runtime, patience)
+        return await verify_rebuild(live, patience)
     finally:
-        await runtime.store.close()
+        await live.store.close()
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ REFUSALS = {
 }
 STATUSES = {name: kind.status for name, kind in REFUSALS.items()} | {"FieldRule": 422}
 # Problem and the rules for fields tell codes that no exception carries.
+DISTINCT = 6
+"""Letters of a sentence that no other one has by chance."""
 CARRIERS = REFUSALS.keys() | {"Problem", "FieldRule"}
 
 
@@ -84,26 +86,31 @@ def catalogue(service: Path | None) -> Messages:
     return Messages.load(*([file] if file and file.exists() else []))
 
 
-def proofs() -> Callable[[str, str], str | None]:
-    """Finds the test of a code: of those that name it, the one nearest to the service (or to `shared`)."""
-    named: dict[str, list[str]] = {}
-    for file in sorted((ROOT / "tests").rglob("test_*.py")):
-        for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.name.startswith("test_"):
-                for node in ast.walk(function):
-                    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                        named.setdefault(node.value, []).append(f"{file.relative_to(ROOT)}::{function.name}")
+class Proofs:
+    """Which test proves a refusal: one that names its code, or else what people read of it."""
 
-    def proof(code: str, owner: str) -> str | None:
-        found = named.get(code, [])
+    def __init__(self) -> None:
+        self._texts: list[tuple[str, list[str]]] = []
+        for file in sorted((ROOT / "tests").rglob("test_*.py")):
+            for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.name.startswith("test_"):
+                    nodes = (node.value for node in ast.walk(function) if isinstance(node, ast.Constant))
+                    texts = [value for value in nodes if isinstance(value, str)]
+                    self._texts.append((f"{file.relative_to(ROOT).as_posix()}::{function.name}", texts))
+
+    def of(self, code: str, sentences: Messages, owner: str) -> str | None:
+        """The test nearest to the service (or to `shared`); None when there is none."""
+        naming = [test for test, texts in self._texts if code in texts]
+        fixed = [sentences.text(code, language) for language in LANGUAGES]
+        shown = [part for text in fixed for part in text.split("…") if len(part) >= DISTINCT]
+        reading = [test for test, texts in self._texts if any(part in text for part in shown for text in texts)]
+        found = naming or reading
         return min(found, key=lambda test: (owner not in test, found.index(test))) if found else None
-
-    return proof
 
 
 def page() -> str:
     """docs/rules.md."""
-    proof = proofs()
+    proofs = Proofs()
     raised = {folder: list(uses(folder)) for folder in (ROOT / "shared", *SERVICES)}
     parts = [_OPENING]
     for folder, places in raised.items():
@@ -112,7 +119,7 @@ def page() -> str:
         codes = sorted(set(sentences) - (set(Messages.load()) if service else set()))
         everywhere = [*places, *(use for other in raised if other != folder for use in raised[other])]
         parts += [f"\n## {folder.name}\n\n", _HEADING]
-        parts += [_row(code, sentences, everywhere, proof(code, folder.name)) for code in codes]
+        parts += [_row(code, sentences, everywhere, proofs.of(code, sentences, folder.name)) for code in codes]
     return "".join(parts)
 
 

@@ -374,8 +374,8 @@ async def _rebuild(service: Service[R], settings: Settings, name: str) -> None:
 
 async def _migrate(service: Service[R], settings: Settings) -> None:
     """Make what a release needs before its processes start, waiting for the servers; nothing of it is ever changed."""
-    store = _store(service, settings, settings.clock())
-    broker = _broker(settings) if settings.kafka_create_topics else None
+    store = open_store(service, settings)
+    broker = open_broker(settings) if settings.kafka_create_topics else None
     try:
         while True:
             try:

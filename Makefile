@@ -61,7 +61,7 @@ demo: up ## replay sample days of a district at high speed against the running s
 
 # ---- checks ----
 
-.PHONY: lint docs format test test-chart fuzz chaos bench scale
+.PHONY: lint docs format test test-chart test-image fuzz chaos bench scale
 lint: $(READY) ## style, types, import rules, dependencies
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -78,7 +78,7 @@ format: $(READY) ## put the code into its form
 
 test: $(READY) ## all tests, on real servers
 	@$(RUN) deploy.local prepare
-	@$(RUN) pytest tests --ignore tests/e2e --ignore tests/chaos --numprocesses auto --maxprocesses 4 --dist loadfile
+	@$(RUN) pytest tests --ignore tests/e2e --ignore tests/chaos --ignore tests/image --numprocesses auto --maxprocesses 4 --dist loadfile
 	@$(RUN) pytest tests/e2e tests/chaos
 
 test-chart: $(READY) ## the chart alone: both Helms, schemas, policies, refusals (seconds)
@@ -86,6 +86,9 @@ test-chart: $(READY) ## the chart alone: both Helms, schemas, policies, refusals
 
 fuzz: $(READY) ## ask every service for anything in every role and look for faults; REQUESTS=100000
 	@$(RUN) tests.fuzz --requests $(REQUESTS)
+
+test-image: $(READY) ## build the image and run it without any right, as a cluster does (minutes; root on Debian)
+	@$(RUN) pytest tests/image
 
 chaos: $(READY) ## crash servers and services under load and count what was lost; SEEDS=20
 	@$(RUN) tests.chaos --seeds $(SEEDS)

@@ -129,6 +129,13 @@ def chromium(*, install: bool = True) -> str:
     return found or shutil.which("chromium") or "chromium"
 
 
+def program(name: str) -> str:
+    """A program whose Debian package has its name: PATH, else installed. Raises Missing."""
+    if shutil.which(name) is None:
+        _install(name, name, install=True)
+    return shutil.which(name) or name
+
+
 def _install(package: str, what: str, install: bool) -> None:
     if not (install and os.geteuid() == 0 and shutil.which("apt-get")):
         raise Missing(f"{what} is missing: install it (on Debian or Ubuntu: apt-get install {package}).")

@@ -9,7 +9,6 @@ from enum import StrEnum
 
 from services.reports.domain.case import Case
 from services.reports.domain.facts import Fact
-from services.reports.domain.lookup import words_of
 from services.reports.domain.reporter import Person
 from services.reports.domain.words import Command, Side
 
@@ -54,7 +53,6 @@ def erase(case: Case, person: Person, now: datetime, figures: Collection[str]) -
     case.timeline = [_erased(fact) for fact in case.timeline]
     if not case.is_shown:
         case.place = replace(case.place, address="")
-    case.words = words_of(case)
     case.erased_at = now
 
 
@@ -63,7 +61,6 @@ def forget_reporter(case: Case, person: Person) -> None:
     case.reporter = case.tracking = None
     case.text = person.taken_out_of(case.text)
     case.timeline = [replace(fact, note=person.taken_out_of(fact.note)) for fact in case.timeline]
-    case.words = words_of(case)
 
 
 def of_reporter(fact: Fact) -> bool:

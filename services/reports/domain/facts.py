@@ -35,14 +35,6 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Location:
-    """A spot in the form the database searches by: a GeoJSON point, longitude first."""
-
-    coordinates: tuple[float, float]
-    type: str = "Point"
-
-
-@dataclass(frozen=True)
 class Fact:
     """One line of a case's history: what happened, when (UTC), and by whom.
 

@@ -1,8 +1,8 @@
 """What a case is looked up by: the lists it stands in, the duties it gives, the words in it, its square of the map.
 
-Three arrays on the case, each with one index, so that every list at any size is one walk along an index in the order
-it is shown: `lists` newest first, `duties` by deadline, `words` newest first. They follow from the rest of the case
-and are set where the rest is brought into line. Words are as private as the text they come from.
+Three arrays beside the case, each with one index, so that every list at any size is one walk along an index in the
+order it is shown: `lists` newest first, `duties` by deadline, `words` newest first. They follow from the case and are
+computed whenever it is stored; the case itself does not know them. Words are as private as the text they come from.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import Any
 
+from services.reports.domain.case import Case
 from shared.contracts.reports import CaseState, Channel, Kind, Level, Stage
 from shared.errors import Invalid
-
-if TYPE_CHECKING:
-    from services.reports.domain.case import Case
 
 WORDS_LIMIT = 200
 """Words kept of a case; what stands further behind in a very long text is not found."""
@@ -99,6 +97,18 @@ FURTHER_EXTENSION = "further-extension"
 """The duty to decide on any other, which is a leader's."""
 OBJECTION = "objection"
 """The duty to decide what becomes of a case that was signed off and is not in order."""
+
+
+def derived(case: Case) -> dict[str, Any]:
+    """What is stored beside a case, so that the database finds it."""
+    place = case.place
+    return {
+        "lists": lists_of(case),
+        "duties": duties_of(case),
+        "words": words_of(case),
+        "cell": cell_of(place.longitude, place.latitude),
+        "location": {"type": "Point", "coordinates": (place.longitude, place.latitude)},
+    }
 
 
 def cell_of(longitude: float, latitude: float) -> int:

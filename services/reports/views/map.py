@@ -129,7 +129,7 @@ def _cluster(parts: Sequence[tuple[int, float, float]]) -> Cluster:
     )
 
 
-_UNSEEN = {"id", "text", "answers", "timeline", "clocks", "routing", "lists", "duties", "words"}
+_UNSEEN = {"id", "text", "answers", "timeline", "clocks", "routing"}
 _SHOWN = tuple(field.name for field in fields(Case) if field.name not in _UNSEEN)
 """What a snapshot may be made of: the rest of a case is large, and nothing of it is shown."""
 

@@ -8,8 +8,8 @@ Two rules, after the Civil Code (民法典 art. 201 and 203):
   outside working hours counts from the next working moment, so that a unit always has that many full days.
 
 Which days are worked comes from the State Council's yearly notices (package `chinesecalendar`) and from the
-office's own data. Nothing is guessed silently past the last known year: see `CalendarEnds` and
-`provisional_years`.
+office's own data. Nothing is guessed silently past the last known year: a calendar that goes on beyond it counts
+by weekdays there, and `is_certain` says of a moment whether anything was assumed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,10 @@ SAMPLE_HOURS: Hours = ((time(9), time(12)), (time(14), time(18)))
 
 SHIPPED = Path(__file__).with_suffix(".json")
 """The calendar data that comes with the release."""
+
+ASSUMED_YEARS = 20
+"""Years after the last known one that the office's calendar goes on by weekdays: a report must not fail for a notice
+that is not out yet."""
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -106,7 +111,7 @@ class WorkCalendar:
     `complete_years` are years whose holidays and make-up days the overrides give in full, which makes them
     known beyond what `chinesecalendar` covers; weekends need not be listed. `provisional_years` are the same,
     but stand in for a notice that is not out yet: once `chinesecalendar` knows such a year, its overrides are
-    dropped.
+    dropped. For `assumed_years` after the last known one every weekday is taken for worked.
 
     Raises ValueError for data that cannot be meant: hours that overlap, a gap between the known years, an
     override in a year that nobody declared known.
@@ -119,6 +124,7 @@ class WorkCalendar:
         *,
         complete_years: Collection[int] = (),
         provisional_years: Collection[int] = (),
+        assumed_years: int = 0,
     ) -> None:
         published = {day.year for day in chinese_calendar.holidays}
         years = sorted(published.union(complete_years, provisional_years))
@@ -127,12 +133,13 @@ class WorkCalendar:
         self.first_known_year, self.last_known_year = years[0], years[-1]
         self.provisional_years = frozenset(provisional_years) - published - frozenset(complete_years)
         """Known years that rest on a guess: an alarm should stand until the office has replaced them."""
+        self._last_year = self.last_known_year + assumed_years
 
         superseded = frozenset(provisional_years) - self.provisional_years - frozenset(complete_years)
         kept = {day: works for day, works in (overrides or {}).items() if day.year not in superseded}
         if astray := sorted(day for day in kept if day.year not in years):
             raise ValueError(f"overrides in years that are not declared complete: {astray}")
-        self._workdays = _workdays(years, kept)
+        self._workdays = _workdays(years[0], self._last_year, kept)
         self._spans = _spans(hours)
         self._day_length = self._spans[-1].worked_before + self._spans[-1].length
 
@@ -162,10 +169,35 @@ class WorkCalendar:
             else SAMPLE_HOURS,
             complete_years=[year["year"] for year in content["years"] if not year["provisional"]],
             provisional_years=[year["year"] for year in content["years"] if year["provisional"]],
+            assumed_years=ASSUMED_YEARS,
         )
 
+    @property
+    def certain_until(self) -> datetime:
+        """The first moment (UTC) of the first year that rests on a guess, or that nobody knows."""
+        years = range(self.first_known_year, self.last_known_year + 2)
+        unsure = next(year for year in years if year in self.provisional_years or year > self.last_known_year)
+        return datetime(unsure, 1, 1, tzinfo=CHINA).astimezone(UTC)
+
+    def knows(self, moment: datetime) -> bool:
+        """Whether the year of the moment is one that somebody described, be it by a guess."""
+        try:
+            return self.first_known_year <= moment.astimezone(CHINA).year <= self.last_known_year
+        except OverflowError:  # the last hours of the last year there is
+            return False
+
+    def is_certain(self, moment: datetime) -> bool:
+        """Whether all working time up to the moment is known: no year is guessed or assumed."""
+        return moment < self.certain_until
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for calendars that count alike."""
+        told = (self._workdays, self._spans, sorted(self.provisional_years), self.last_known_year)
+        return sha256(repr(told).encode()).hexdigest()
+
     def is_workday(self, day: date) -> bool:
-        """Whether the offices work on this day in Asia/Shanghai. Raises CalendarEnds for an unknown year."""
+        """Whether the offices work on this day in Asia/Shanghai. Raises CalendarEnds for a year it does not cover."""
         self._require(day.year)
         ordinal = day.toordinal()
         index = bisect_left(self._workdays, ordinal)
@@ -174,7 +206,7 @@ class WorkCalendar:
     def add(self, start: datetime, limit: Limit) -> datetime:
         """When a limit that starts at `start` (aware) ends, in UTC; the module's docstring gives the rules.
 
-        Raises CalendarEnds when the start or the end lies outside the known years.
+        Raises CalendarEnds when the start or the end lies outside of what the calendar covers.
         """
         index, offset = self._locate(start)
         if limit.unit is LimitUnit.WORKING_DAYS:
@@ -185,7 +217,7 @@ class WorkCalendar:
     def forward(self, start: datetime, worked: timedelta) -> datetime:
         """The earliest moment, in UTC, by which so much working time has passed since `start` (aware).
 
-        Raises CalendarEnds when the start or the end lies outside the known years.
+        Raises CalendarEnds when the start or the end lies outside of what the calendar covers.
         """
         if worked <= timedelta(0):
             return start.astimezone(UTC)
@@ -198,12 +230,12 @@ class WorkCalendar:
     def elapsed(self, start: datetime, end: datetime) -> timedelta:
         """The working time between two aware moments; negative when `end` comes first.
 
-        Raises CalendarEnds when either lies outside the known years.
+        Raises CalendarEnds when either lies outside of what the calendar covers.
         """
         return (self._position(*self._locate(end)) - self._position(*self._locate(start))) * _MICROSECOND
 
     def _require(self, year: int) -> None:
-        if not self.first_known_year <= year <= self.last_known_year:
+        if not self.first_known_year <= year <= self._last_year:
             raise CalendarEnds(year, self.first_known_year, self.last_known_year)
 
     def _locate(self, moment: datetime) -> tuple[int, int]:
@@ -227,7 +259,7 @@ class WorkCalendar:
     def _moment(self, index: int, offset: int) -> datetime:
         """The moment, in UTC, so many microseconds into a workday."""
         if index >= len(self._workdays):
-            raise CalendarEnds(self.last_known_year + 1, self.first_known_year, self.last_known_year)
+            raise CalendarEnds(self._last_year + 1, self.first_known_year, self.last_known_year)
         midnight = datetime.combine(date.fromordinal(self._workdays[index]), time(), CHINA)
         return (midnight + offset * _MICROSECOND).astimezone(UTC)
 
@@ -258,9 +290,9 @@ def _microseconds(edge: time) -> int:
     return (datetime.combine(date.min, edge) - datetime.combine(date.min, time())) // _MICROSECOND
 
 
-def _workdays(years: list[int], overrides: Mapping[date, bool]) -> list[int]:
+def _workdays(first_year: int, last_year: int, overrides: Mapping[date, bool]) -> list[int]:
     """Ordinals of all workdays, ascending: a limit in days is then a step in this list."""
-    first, last = date(years[0], 1, 1).toordinal(), date(years[-1], 12, 31).toordinal()
+    first, last = date(first_year, 1, 1).toordinal(), date(last_year, 12, 31).toordinal()
     days = map(date.fromordinal, range(first, last + 1))
     return [day.toordinal() for day in days if overrides.get(day, _published_workday(day))]
 

@@ -216,3 +216,17 @@ def test_known_years_have_no_gaps_and_overrides_lie_in_them() -> None:
 def test_a_naive_moment_is_refused() -> None:
     with pytest.raises(ValueError, match="aware"):
         CALENDAR.add(china("2026-11-23 10:00").replace(tzinfo=None), Limit.parse("1 work-hour"))
+
+
+def test_the_offices_calendar_goes_on_by_weekdays_after_its_last_year_and_says_so() -> None:
+    calendar = WorkCalendar.from_file()
+    assert due("2027-12-30 17:00", "2 working days", calendar) == "2028-01-03 18:00"
+    assert due("2028-02-29 10:00", "4 work-hours", calendar) == "2028-02-29 16:00"
+    assert calendar.certain_until == china("2027-01-01 00:00")
+    assert calendar.is_certain(china("2026-12-31 23:59"))
+    assert not calendar.is_certain(china("2027-01-01 00:00"))
+
+
+def test_calendars_that_count_alike_have_the_same_fingerprint() -> None:
+    assert WorkCalendar.from_file().fingerprint == WorkCalendar.from_file().fingerprint
+    assert WorkCalendar().fingerprint != WorkCalendar.from_file().fingerprint

@@ -8,7 +8,7 @@ comes later by the working time the case rested.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -39,7 +39,8 @@ class Clock:
 
     `started_at` is put off by what the clock stood still, so that from there to `due_at` lies the limit's working
     time. `stopped_at` is set while the case rests. A clock that is `held` runs on and tells nothing: more time has
-    been asked for, and nobody has decided.
+    been asked for, and nobody has decided. `worked` is the working time of the limit, `provisional` whether it ends, or
+    one of its levels is reached, when nobody knows yet which days are worked.
     """
 
     stage: Stage
@@ -49,6 +50,9 @@ class Clock:
     level: Level | None = None
     stopped_at: datetime | None = None
     held: bool = False
+    worked: int | None = None
+    """Milliseconds; None of a clock that was started before this was kept."""
+    provisional: bool = False
 
     @property
     def next_at(self) -> datetime | None:
@@ -119,21 +123,33 @@ class Timetable:
     terms: Terms
 
     def clock(self, stage: Stage, limit: str, now: datetime) -> Clock:
-        """A clock for a stage, from now on. Raises CalendarEnds."""
+        """A clock for a stage, from now on."""
         return self._clock(stage, now, self.calendar.add(now, Limit.parse(limit)))
 
     def until(self, stage: Stage, now: datetime, due_at: datetime) -> Clock:
-        """A clock that runs out at a moment somebody named. Raises CalendarEnds."""
+        """A clock that runs out at a moment somebody named."""
         return self._clock(stage, now, due_at)
 
     def extended(self, clock: Clock, limit: str, now: datetime) -> Clock:
-        """The clock with so much more time, counted from its old end; told anew, but for what is over.
-
-        Raises CalendarEnds.
-        """
+        """The clock with so much more time, counted from its old end; told anew, but for what is over."""
         longer = self._clock(clock.stage, clock.started_at, self._after(clock.due_at, limit))
         longer.ahead = [moment for moment in longer.ahead if moment.level or moment.at > now]
         return longer
+
+    def recounted(self, clock: Clock) -> Clock:
+        """The clock as it runs by what is known now of the days that were guessed or assumed when it was started.
+
+        What it has told stays told; a limit that has run out does not run again.
+        """
+        if not clock.provisional or clock.worked is None:
+            return clock
+        due_at = clock.due_at
+        if clock.level is None and clock.stage is not Stage.REVIEW:
+            due_at = self.calendar.forward(clock.started_at, timedelta(milliseconds=clock.worked))
+        anew = self._clock(clock.stage, clock.started_at, due_at)
+        untold = {moment.level for moment in clock.ahead}
+        ahead = [moment for moment in anew.ahead if moment.level in untold]
+        return replace(clock, due_at=due_at, ahead=ahead, worked=anew.worked, provisional=anew.provisional)
 
     def passed(self, limit: str, since: datetime, now: datetime) -> bool:
         """Whether more than the limit has gone by."""
@@ -149,10 +165,12 @@ class Timetable:
                 (self._after(due_at, terms.red), Level.RED),
             )
         ]
-        share = int(calendar.elapsed(now, due_at) // _MILLISECOND * terms.due_soon) * _MILLISECOND
+        worked = calendar.elapsed(now, due_at) // _MILLISECOND
+        share = int(worked * terms.due_soon) * _MILLISECOND
         if (soon := to_milliseconds(calendar.forward(now, share))) < due_at and share:
             ahead.insert(0, Moment(soon, None, share // _MINUTE))
-        return Clock(stage, now, due_at, ahead)
+        provisional = not calendar.is_certain(max(moment.at for moment in ahead))
+        return Clock(stage, now, due_at, ahead, worked=worked, provisional=provisional)
 
     def _after(self, end: datetime, text: str) -> datetime:
         """The end of a limit that follows upon another: where that ends as the offices close, its day is over."""

@@ -14,7 +14,7 @@ from shared.clock import CHINA
 from shared.contracts.scoring import ReversalOrdered
 from shared.errors import Forbidden, Refused
 from shared.own_cause import Decider, require_impartial
-from shared.workdays import CalendarEnds, Limit, WorkCalendar
+from shared.workdays import Limit, WorkCalendar
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,8 @@ class AppealTerms:
 
     def _ends(self, start: datetime, limit: Limit) -> datetime | None:
         # A year that the office has yet to add to its calendar must not cost a unit its appeal.
-        try:
-            return self.calendar.add(start, limit)
-        except CalendarEnds:
-            return None
+        end = self.calendar.add(start, limit)
+        return end if self.calendar.knows(end) else None
 
 
 class AppealState(StrEnum):

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from services.reports.domain import SYSTEM, Actor, Case, Command, Reporter
+from services.reports.domain import SYSTEM, Act, Actor, Case, Command, Reporter, Timetable
+from shared.clock import CHINA
 from shared.contracts import reports as told
 from shared.contracts.reports import CaseDueSoon, CaseOverdue, CaseState, Channel, Level, Stage
 from shared.errors import Invalid
+from shared.workdays import WorkCalendar
 from tests.unit.reports.cases import (
     CALENDAR,
     CENTRE,
@@ -24,8 +26,11 @@ from tests.unit.reports.cases import (
     MINUTE,
     OFFICER,
     OTHER_UNIT,
+    PLACE,
     REPORTER,
     RUBBISH,
+    TERMS,
+    TO_UNIT,
     UNIT,
     act,
     china,
@@ -334,3 +339,57 @@ def test_who_looks_late_tells_every_level_as_it_was_reached() -> None:
     events = case.mark_overdue(act(SYSTEM, china("04-01 09:00")))
     assert [event.case.level for event in events] == [Level.BLUE, Level.ORANGE, Level.RED]
     assert [fact.at for fact in case.timeline][-3:] == [DUE, china("03-03 15:00"), china("03-05 15:00")]
+
+
+def _calendar(*years: int, holidays: tuple[str, ...] = ()) -> WorkCalendar:
+    """The office's calendar with these years described beyond what is published."""
+    described = [
+        {"year": year, "holidays": [day for day in holidays if day.startswith(str(year))], "make_up_days": []}
+        | {"provisional": False}
+        for year in years
+    ]
+    return WorkCalendar.from_json({"years": described})
+
+
+def _on(calendar: WorkCalendar, at: str) -> Act:
+    return Act(SYSTEM, datetime.fromisoformat(at).replace(tzinfo=CHINA), Timetable(calendar, TERMS))
+
+
+def _filed(calendar: WorkCalendar, at: str) -> Case:
+    """A street light of two working days, in the hands of its unit."""
+    case, _ = Case.register(
+        id="20261230-0000000000",
+        category=LAMP,
+        channel=Channel.CITIZEN,
+        place=PLACE,
+        routing=TO_UNIT,
+        act=_on(calendar, at),
+    )
+    return case
+
+
+def test_a_report_whose_limit_ends_in_a_year_nobody_knows_is_filed_by_weekdays_and_marked() -> None:
+    case = _filed(_calendar(), "2026-12-30T17:00")
+    assert case.due_at == datetime(2027, 1, 1, 18, tzinfo=CHINA)
+    assert case.provisional
+    assert _filed(_calendar(), "2028-02-29T10:00").provisional
+    assert not _filed(_calendar(2027), "2026-12-21T10:00").provisional
+
+
+def test_when_the_year_is_known_its_limits_are_counted_again_and_told() -> None:
+    case = _filed(_calendar(), "2026-12-30T17:00")
+    known = _calendar(2027, 2028, holidays=("2027-01-01",))
+    again = case.recount(_on(known, "2026-12-31T09:00"))
+    assert kinds(again) == [told.CaseChanged]
+    assert case.due_at == datetime(2027, 1, 4, 18, tzinfo=CHINA)
+    assert not case.provisional
+    assert case.recount(_on(known, "2026-12-31T09:00")) == ()
+    assert case.clocks == _filed(known, "2026-12-30T17:00").clocks
+
+
+def test_a_limit_that_has_run_out_does_not_run_again_when_its_year_is_known() -> None:
+    case = _filed(_calendar(), "2026-12-30T17:00")
+    case.mark_overdue(_on(_calendar(), "2027-01-02T00:00"))
+    assert case.overdue_at is not None
+    case.recount(_on(_calendar(2027, holidays=("2027-01-01",)), "2027-01-02T00:00"))
+    assert case.overdue_at == case.due_at == datetime(2027, 1, 1, 18, tzinfo=CHINA)

@@ -111,11 +111,14 @@ class Handling(CaseRecord):
         reason = plain_text(reason, "reason", required=True)
         if review_at <= act.now:
             raise Invalid("review-past", field="review_at")
-        last_year = act.timetable.calendar.last_known_year
+        calendar = act.timetable.calendar
+        too_far = Invalid("review-too-far", field="review_at", limit=calendar.last_known_year)
+        if not calendar.knows(review_at):
+            raise too_far
         try:
             review = act.timetable.until(Stage.REVIEW, act.now, to_milliseconds(review_at))
-        except (CalendarEnds, OverflowError):
-            raise Invalid("review-too-far", field="review_at", limit=last_year) from None
+        except CalendarEnds as error:
+            raise too_far from error
         lapsed = self._rest(CaseState.SUSPENDED, act)
         self.review_at = review.due_at
         self.clocks.append(review)
@@ -176,6 +179,17 @@ class Handling(CaseRecord):
         self._note(Command.COMMENT, act, text, public=public and act.by.sides != {Side.REPORTER}, photos=photos)
         return ()
 
+    def recount(self, act: Act) -> Events:
+        """Count the limits again that rest on days nobody was sure of; told when one of them ends otherwise now."""
+        clocks = [act.timetable.recounted(clock) for clock in self.clocks]
+        if clocks == self.clocks:
+            return ()
+        act = act.after(self)
+        ends, self.clocks = [clock.due_at for clock in self.clocks], clocks
+        moved = ends != [clock.due_at for clock in clocks]
+        lapsed = self._lapse(act)
+        return (*lapsed, self._tell(events.CaseChanged)) if moved else lapsed
+
     def is_due(self, now: datetime) -> bool:
         """Whether something has been reached that is not told yet."""
         return self.deadline_at is not None and now >= self.deadline_at
@@ -187,7 +201,12 @@ class Handling(CaseRecord):
         return self.resume(act.by_itself()) if answer and answer.due_at <= act.now else self._lapse(act)
 
     def _extended(self, clock: Clock, request: ExtensionRequest, act: Act) -> Clock:
+        calendar = act.timetable.calendar
+        too_far = Invalid("limit-too-far", field="limit", limit=calendar.last_known_year)
         try:
-            return act.timetable.extended(clock, request.limit or self.limits[Stage.RECTIFY], act.now)
+            longer = act.timetable.extended(clock, request.limit or self.limits[Stage.RECTIFY], act.now)
         except CalendarEnds as error:
-            raise Invalid("limit-too-far", field="limit", limit=act.timetable.calendar.last_known_year) from error
+            raise too_far from error
+        if request.limit is not None and not calendar.knows(longer.due_at):
+            raise too_far
+        return longer

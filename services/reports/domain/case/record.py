@@ -139,6 +139,11 @@ class CaseRecord:
         return self.state in FINAL
 
     @property
+    def provisional(self) -> bool:
+        """Whether a limit ends when nobody knows yet which days are worked, and so may be counted again."""
+        return any(clock.provisional for clock in self.clocks)
+
+    @property
     def in_charge(self) -> tuple[str, ...]:
         """The unit that leads and those that help."""
         return (self.unit, *self.supporting) if self.unit is not None else self.supporting

@@ -14,6 +14,7 @@ from services.reports.domain import Case, CatalogueHead, CategoryVersion
 from services.reports.domain.abuse import Ban
 from services.reports.domain.channels import Origin
 from services.reports.domain.erasure import Erasure
+from services.reports.domain.lookup import derived
 from shared.audit import AuditRow
 from shared.store import Collection, Index
 
@@ -39,7 +40,7 @@ CASES = Collection(
         Index((("words", 1), *NEWEST)),
         # The map, with its counts from the index alone.
         Index(
-            (("place.longitude", 1), ("place.latitude", 1), ("cell", 1), ("stage", 1), ("category", 1), ("level", 1)),
+            (("map.longitude", 1), ("map.latitude", 1), ("map.cell", 1), ("stage", 1), ("category", 1), ("level", 1)),
             partial={"stage": KNOWN},
         ),
         # The cohort due in a period.
@@ -53,6 +54,7 @@ CASES = Collection(
         # What has ended so long ago that it is to be made anonymous.
         Index((("erased_at", 1), ("ended_at", 1))),
     ],
+    derive=derived,
 )
 CATALOGUES = Collection("catalogues", CatalogueHead)
 CURRENT = "current"

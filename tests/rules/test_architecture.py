@@ -45,6 +45,7 @@ PURE = (
     "shared.clock",
     "shared.workdays",
     "shared.geo",
+    "shared.impartiality",
     "shared.audit",
     "shared.district.names",
     "shared.attachments.kinds",

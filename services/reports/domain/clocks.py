@@ -100,7 +100,8 @@ class Terms:
     `due_soon` is the share of a limit's working time after which time is short. `orange` and `red` run from the end
     of a limit. `limits` are those of stages whose category says nothing else. `return_within` runs from dispatch,
     `reopen_within` from sign-off. A case within `repeat_metres` of one of its category that was signed off at most
-    `repeat_days` ago is a repeat; open ones within `duplicate_metres` are offered before somebody reports again.
+    `repeat_days` ago is a repeat; open ones within `duplicate_metres` are offered before somebody reports again. The
+    reporter of a case is asked at most `questions` times: limits stand still meanwhile.
     """
 
     version: int
@@ -113,6 +114,7 @@ class Terms:
     repeat_days: int
     repeat_metres: int
     duplicate_metres: int
+    questions: int = 2
 
 
 @dataclass(frozen=True)

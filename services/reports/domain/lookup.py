@@ -18,6 +18,8 @@ from services.reports.domain.case import Case
 from shared.contracts.reports import CaseState, Channel, Kind, Level, Stage
 from shared.errors import Invalid
 
+DERIVED = 2
+"""Counts the forms of what is derived; cases stored in an earlier form are stored again (`commands/upkeep.py`)."""
 WORDS_LIMIT = 200
 """Words kept of a case; what stands further behind in a very long text is not found."""
 SOUGHT_LIMIT = 8
@@ -100,14 +102,16 @@ OBJECTION = "objection"
 
 
 def derived(case: Case) -> dict[str, Any]:
-    """What is stored beside a case, so that the database finds it."""
-    place = case.place
+    """What is stored beside a case, so that the database finds it: `map` by what everybody may know of its place."""
+    longitude, latitude = case.shown_place
     return {
         "lists": lists_of(case),
         "duties": duties_of(case),
         "words": words_of(case),
-        "cell": cell_of(place.longitude, place.latitude),
-        "location": {"type": "Point", "coordinates": (place.longitude, place.latitude)},
+        "map": {"longitude": longitude, "latitude": latitude, "cell": cell_of(longitude, latitude)},
+        "location": {"type": "Point", "coordinates": (case.place.longitude, case.place.latitude)},
+        "provisional": case.provisional,
+        "derived": DERIVED,
     }
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from services.reports.domain import Answer, Case, Moderation, Routing
+from services.reports.domain import Answer, Case, Moderation, Place, Routing
 from services.reports.repo import CASES
 from services.reports.reporters import Reporters, ReporterView
 from shared.auth import Principal
@@ -30,8 +30,8 @@ class Happened(BaseModel):
 class CaseView(BaseModel):
     """A case as the caller may see it: all but snapshot and history only for those inside.
 
-    `address` and `photos` are there although the public may not see them (yet). `followers` counts who waits for it
-    besides its reporter, reporters and followers of merged cases included.
+    `place`, `address` and `photos` are there although the public may not see them (yet). `followers` counts who waits
+    for it besides its reporter, reporters and followers of merged cases included.
     """
 
     snapshot: CaseSnapshot
@@ -39,6 +39,7 @@ class CaseView(BaseModel):
     text: str | None = None
     answers: dict[str, Answer] | None = None
     routing: Routing | None = None
+    place: Place | None = None
     address: str | None = None
     photos: tuple[str, ...] | None = None
     moderation: Moderation | None = None
@@ -59,7 +60,7 @@ async def case_view(store: Store, id: str, caller: Principal, reporters: Reporte
     view = CaseView(snapshot=case.snapshot(), timeline=timeline)
     if inside:
         view.text, view.answers, view.routing = case.text, case.answers, case.routing
-        view.address, view.photos = case.place.address, case.photos
+        view.place, view.address, view.photos = case.place, case.place.address, case.photos
         view.moderation, view.reporter = case.moderation, reporters.seen(case, caller)
         view.followers = await reporters.followers(case)
     return view

@@ -49,8 +49,8 @@ class Box:
     @property
     def filter(self) -> Filter:
         return {
-            "place.longitude": {"$gte": self.west, "$lte": self.east},
-            "place.latitude": {"$gte": self.south, "$lte": self.north},
+            "map.longitude": {"$gte": self.west, "$lte": self.east},
+            "map.latitude": {"$gte": self.south, "$lte": self.north},
         }
 
     def square_of(self, longitude: float, latitude: float) -> tuple[int, int]:
@@ -102,7 +102,7 @@ async def case_map(store: Store, caller: Principal, box: Box, categories: list[s
         filter["duties"] = by.duty(caller.unit)
     elif categories:
         filter["duties"] = {"$in": [by.duty_about(code) for code in categories]}
-    counted = await store.aggregate(CASES, [{"$match": filter}, {"$group": {"_id": "$cell", "cases": {"$sum": 1}}}])
+    counted = await store.aggregate(CASES, [{"$match": filter}, {"$group": {"_id": "$map.cell", "cases": {"$sum": 1}}}])
     cases = sum(each["cases"] for each in counted)
     if cases > SPOTS_LIMIT:
         return Map(cases=cases, clusters=_clusters(box, {each["_id"]: each["cases"] for each in counted}))

@@ -17,8 +17,10 @@ from services.reports.domain import (
     Act,
     Actor,
     Case,
+    Category,
     Command,
     Moderation,
+    Place,
     Reporter,
     Routing,
     Side,
@@ -27,6 +29,7 @@ from services.reports.domain import (
 )
 from services.reports.domain.case import TALK_LIMIT
 from services.reports.domain.transitions import EARLIER, SAME
+from services.reports.repo import CASES
 from shared.contracts import reports as told
 from shared.contracts.reports import (
     CaseOverdue,
@@ -59,6 +62,7 @@ from tests.unit.reports.cases import (
     RUBBISH,
     STATES,
     STRANGER,
+    TERMS,
     TO_OFFICE,
     TO_UNIT,
     UNIT,
@@ -313,7 +317,7 @@ def test_nobody_verifies_the_work_of_the_own_unit(passed: bool, unit: str, side:
     case.acknowledge(act(OFFICER, LATER))
     case.reply(act(OFFICER, LATER), "已处理")
     own = Actor(frozenset({side, Side.UNIT}), unit)
-    refused(case, "verifier-of-the-rectifying-unit", lambda: case.verify(act(own, LATER), passed))
+    refused(case, "own-cause", lambda: case.verify(act(own, LATER), passed))
 
 
 def test_a_reply_never_closes_a_case() -> None:
@@ -638,6 +642,34 @@ def test_what_is_not_approved_is_not_shown_and_does_not_hold_up_the_work(moderat
     assert shown(case) == ("银光路口", ("a",), ())
 
 
+@pytest.mark.parametrize(
+    ("category", "moderation"),
+    [
+        (replace(RUBBISH, public=False), Moderation.APPROVED),
+        (RUBBISH, Moderation.PENDING),
+        (RUBBISH, Moderation.WITHHELD),
+    ],
+    ids=["of a kind nobody sees", "not looked at yet", "withheld"],
+)
+def test_what_is_not_shown_has_no_exact_place_outside(category: Category, moderation: Moderation) -> None:
+    case, [event] = Case.register(
+        id="20260302-0000000000",
+        category=category,
+        channel=Channel.CITIZEN,
+        place=Place(112.601234, 26.881234, "430476001004", "3 栋 201"),
+        routing=TO_UNIT,
+        act=act(REPORTER),
+        moderation=moderation,
+        middle=(112.6, 26.88),
+    )
+    for place in (event.case.place, case.snapshot().place):
+        assert (place.longitude, place.latitude, place.community) == (112.6, 26.88, "430476001004")
+    stored = CASES.to_document(case, 1, 1)
+    assert (stored["map"]["longitude"], stored["map"]["latitude"]) == (112.6, 26.88)
+    case.middle = None  # as earlier versions stored it
+    assert (case.snapshot().place.longitude, case.snapshot().place.latitude) == (112.6, 26.88)
+
+
 def test_single_photos_can_be_hidden() -> None:
     case = registered(photos=("a", "b"))
     case.acknowledge(act(OFFICER, LATER))
@@ -664,3 +696,53 @@ def test_a_case_number_has_the_local_date_and_fifty_random_bits() -> None:
     numbers = {new_case_id(new_year_in_hengyang, bit.to_bytes(7, "big")) for bit in range(5_000)}
     assert len(numbers) == 5_000
     assert not set("".join(numbers)) & set("ILOU"), "letters that are mistaken for others"
+
+
+# ---- own cause ----
+
+
+def both(unit: str | None, subject: str) -> Actor:
+    """Somebody with every role there is: what matters is whose matter it is."""
+    return Actor(frozenset(Side) - {Side.SYSTEM, Side.REPORTER}, unit, subject)
+
+
+DECISIONS: dict[str, tuple[CaseState, Callable[[Case, Act], object]]] = {
+    "verify": (S.REPLIED, lambda case, on: case.verify(on, True)),
+    "find wanting": (S.REPLIED, lambda case, on: case.verify(on, False)),
+    "suspend": (S.RECTIFYING, lambda case, on: case.suspend(on, "需大修", on.now + timedelta(days=10))),
+    "merge": (S.RECTIFYING, lambda case, on: case.merge_into(on, another())),
+    "grant": (S.RECTIFYING, lambda case, on: case.decide_extension(on, True, reason="情况属实")),
+    "refuse": (S.RECTIFYING, lambda case, on: case.decide_extension(on, False, reason="时间充足")),
+}
+
+
+def to_be_decided(decision: str) -> Case:
+    case = in_state(DECISIONS[decision][0])
+    if decision in {"grant", "refuse"}:
+        case.ask_extension(act(OFFICER, MONDAY_NINE + 10 * MINUTE), "需要配件")
+    return case
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_nobody_decides_in_their_own_units_matter_or_in_their_own(decision: str) -> None:
+    case, decide = to_be_decided(decision), DECISIONS[decision][1]
+    case.supporting = (HELPING_UNIT,)
+    later = MONDAY_NINE + 20 * MINUTE
+    for by in (both(UNIT, "another"), both(HELPING_UNIT, "another"), both(None, OFFICER.subject)):
+        refused(case, "own-cause", decide, case, act(by, later))
+    decide(case, act(both(OTHER_UNIT, "another"), later))
+
+
+def test_a_leader_of_the_unit_does_not_end_its_rest() -> None:
+    case = in_state(S.SUSPENDED)
+    refused(case, "own-cause", case.resume, act(both(UNIT, "another"), LATER))
+    case.resume(act(both(None, "another"), LATER))
+
+
+def test_a_reporter_is_asked_so_often_and_no_more() -> None:
+    case = in_state(S.RECTIFYING)
+    for asked in range(TERMS.questions):
+        case.ask_reporter(act(OFFICER, MONDAY_NINE + (20 + 2 * asked) * MINUTE), "具体在几号楼？")
+        case.resume(act(REPORTER, MONDAY_NINE + (21 + 2 * asked) * MINUTE))
+    refusal = refused(case, "questions-used-up", case.ask_reporter, act(OFFICER, MONDAY_NINE + 40 * MINUTE), "还有呢？")
+    assert refusal.params == {"limit": TERMS.questions}

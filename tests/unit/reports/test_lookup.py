@@ -194,4 +194,4 @@ def test_a_spot_lies_in_its_square(longitude: float, latitude: float) -> None:
 
 def test_a_case_keeps_its_square() -> None:
     case = registered()
-    assert by.derived(case)["cell"] == by.cell_of(112.6, 26.88)
+    assert by.derived(case)["map"]["cell"] == by.cell_of(112.6, 26.88)

@@ -113,6 +113,7 @@ class Family(CaseRecord):
             indicators=self.indicators,
             proposed=unit,
             parent=self.id,
+            middle=self.middle,
         )
         part._note(Command.REGISTER, act, self.id)
         part._give_to(unit, (), act)

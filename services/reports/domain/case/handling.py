@@ -128,12 +128,15 @@ class Handling(CaseRecord):
     def ask_reporter(self, act: Act, question: str) -> Events:
         """Something has to be asked of the reporter; limits stand still until the answer, or that limit's end.
 
-        Raises Refused (no-reporter-to-ask).
+        Raises Refused (no-reporter-to-ask, questions-used-up).
         """
         act = self._admit(Command.ASK_REPORTER, act)
         question = plain_text(question, "question", required=True)
         if self.channel is not Channel.CITIZEN and self.reporter is None:
             raise Refused("no-reporter-to-ask")
+        asked, most = sum(fact.command is Command.ASK_REPORTER for fact in self.timeline), act.timetable.terms.questions
+        if asked >= most:
+            raise Refused("questions-used-up", limit=most)
         lapsed = self._rest(CaseState.WAITING, act)
         clock = act.timetable.clock(Stage.ANSWER, self.limits[Stage.ANSWER], act.now)
         clock.ahead = [moment for moment in clock.ahead if moment.level is Level.BLUE]

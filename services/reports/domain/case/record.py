@@ -16,11 +16,12 @@ from services.reports.domain.clocks import Clock, Moment, Timetable
 from services.reports.domain.facts import ExtensionRequest, Fact, Moderation, Place
 from services.reports.domain.reporter import Reporter
 from services.reports.domain.routing import Routing
-from services.reports.domain.transitions import FINAL, STAGES, SYSTEM, Actor, transition
+from services.reports.domain.transitions import FINAL, STAGES, SYSTEM, WORK, Actor, transition
 from services.reports.domain.words import Command
 from shared.contracts import reports as events
 from shared.contracts.reports import CaseEvent, CaseSnapshot, CaseState, Channel, Kind, Level, ReporterKind, Stage
 from shared.errors import Invalid, Refused
+from shared.impartiality import require_impartial
 
 PHOTO_LIMIT = 3
 FACTS_LIMIT = 500
@@ -62,7 +63,8 @@ class CaseRecord:
     cleared by a rework. `filed_at` is when the centre first took the case on, `target_at` when the unit has to be
     done or had to; both stay. `tracking` is the digest of the reporter's code. `moderated_at` is when somebody
     decided about `moderation`, `ended_at` when nothing more was to be done, `erased_at` when all that was personal
-    went. What it is looked up by is stored beside it (`lookup.py`).
+    went. `middle` (longitude, latitude) of its community stands for the place where that is not to be shown. What it
+    is looked up by is stored beside it (`lookup.py`).
     """
 
     id: str
@@ -127,6 +129,7 @@ class CaseRecord:
     moderated_at: datetime | None = None
     ended_at: datetime | None = None
     erased_at: datetime | None = None
+    middle: tuple[float, float] | None = None
 
     @property
     def is_shown(self) -> bool:
@@ -153,9 +156,20 @@ class CaseRecord:
         """Whether the extension asked for is one that the centre may grant."""
         return self.extension is not None and self.extension.limit is None and self.extensions == 0
 
+    @property
+    def shown_place(self) -> tuple[float, float]:
+        """Longitude and latitude as everybody may know them: of a case that is not shown only the community's.
+
+        Of one outside of any community, to a hundredth of a degree.
+        """
+        if self.is_shown:
+            return self.place.longitude, self.place.latitude
+        return self.middle or (round(self.place.longitude, 2), round(self.place.latitude, 2))
+
     def snapshot(self) -> CaseSnapshot:
-        """The public facts. A case that is not shown has neither its address nor its photos in them."""
+        """The public facts. A case that is not shown has neither its spot, its address nor its photos in them."""
         place, shown = self.place, self.is_shown
+        longitude, latitude = self.shown_place
         return CaseSnapshot(
             case=self.id,
             state=self.state,
@@ -163,8 +177,8 @@ class CaseRecord:
             category=self.category,
             category_version=self.category_version,
             place=events.Place(
-                longitude=place.longitude,
-                latitude=place.latitude,
+                longitude=longitude,
+                latitude=latitude,
                 community=place.community,
                 address=place.address if shown else "",
             ),
@@ -202,12 +216,21 @@ class CaseRecord:
         return tuple(id for id in photos if id not in self.hidden_photos) if self.is_shown else ()
 
     def _admit(self, command: Command, act: Act) -> Act:
-        """The act, when the table allows it, no earlier than what was done before. Raises what `transition` raises."""
+        """The act, when the table allows it, no earlier than what was done before.
+
+        Raises what `transition` raises, and Forbidden (own-cause).
+        """
         units = {self.unit, *self.supporting} if command is Command.COMMENT else {self.unit}
-        transition(self.state, command, units, act.by)
+        if transition(self.state, command, units, act.by).impartial:
+            require_impartial(act.by.subject, act.by.unit, units=self.in_charge, people=self._workers)
         if act.by != SYSTEM:
             self._require_room(TALK_LIMIT if command in TALK else FACTS_LIMIT)
         return act.after(self)
+
+    @property
+    def _workers(self) -> set[str]:
+        """Subjects of those who had a hand in it for a unit in charge."""
+        return {fact.who for fact in self.timeline if fact.command in WORK and fact.by in self.in_charge}
 
     def _require_room(self, limit: int) -> None:
         if len(self.timeline) >= limit:

@@ -42,11 +42,12 @@ class Registration(CaseRecord):
         repeat_of: str | None = None,
         note: str = "",
         tracking: str | None = None,
+        middle: tuple[float, float] | None = None,
     ) -> tuple[Self, Events]:
         """A new case; dispatched at once when routing found a unit and nobody has to look first.
 
         Praise is on file for the unit it is about, costs no points, and nothing more happens to it. `note` stands
-        in its history, for those who see the inside. Raises Invalid:
+        in its history, for those who see the inside. `middle` is that of its community. Raises Invalid:
         too-many-photos, photo-required (citizens, where the category asks for one), and what `plain_text` raises.
         """
         require_few(photos)
@@ -79,6 +80,7 @@ class Registration(CaseRecord):
             supporting=routing.supporting,
             repeat_of=repeat_of,
             tracking=tracking,
+            middle=middle,
         )
         case._note(Command.REGISTER, act, note)
         if praised:

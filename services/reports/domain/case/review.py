@@ -9,20 +9,15 @@ from services.reports.domain.words import Command, Side
 from services.reports.domain.writing import plain_text
 from shared.contracts import reports as events
 from shared.contracts.reports import CaseState, Stage
-from shared.errors import Forbidden, Invalid, Refused
+from shared.errors import Invalid, Refused
 
 
 class Review(CaseRecord):
     """A reply never closes a case: somebody outside the unit has to find the work done."""
 
     def verify(self, act: Act, passed: bool, *, note: str = "") -> Events:
-        """Somebody outside the unit found the work done, or not: then a new limit starts.
-
-        Raises Forbidden (verifier-of-the-rectifying-unit).
-        """
+        """Somebody outside the unit found the work done, or not: then a new limit starts."""
         act = self._admit(Command.VERIFY_PASSED if passed else Command.VERIFY_FAILED, act)
-        if act.by.unit is not None and act.by.unit in {self.unit, *self.supporting}:
-            raise Forbidden("verifier-of-the-rectifying-unit", unit=act.by.unit)
         note = plain_text(note, "note")
         lapsed = self._lapse(act)
         self._end(Stage.VERIFY)

@@ -31,7 +31,7 @@ CASES = Collection(
         # The clock: what is due.
         Index((("deadline_at", 1),)),
         # What lies near: duplicates before reporting, repeats at registration.
-        Index((("location", "2dsphere"), ("category", 1))),
+        Index((("square", 1), ("category", 1), ("closed_at", -1)), partial={"square": KNOWN}),
         # Lists newest first, exports, and the cohort registered in a period.
         Index((("lists", 1), *NEWEST, *_NARROWING, ("kind", 1), ("repeat_of", 1))),
         # Queues and lists by deadline. Only what somebody has to act on is in it.

@@ -16,7 +16,8 @@ from pydantic import BaseModel
 
 from services.reports.domain import Case, Moderation, Person, Reporter, ReportingTerms
 from services.reports.domain.abuse import marks_of_address
-from services.reports.domain.reporter import Sight, next_day, same_number, sight_of
+from services.reports.domain.person import same_number
+from services.reports.domain.reporter import Sight, next_day, sight_of
 from services.reports.repo import BANS, CASES, FOLLOWERS
 from shared.auth import Principal
 from shared.clock import CHINA

@@ -22,7 +22,8 @@ from services.reports.domain.catalogue import (
 )
 from services.reports.domain.clocks import Clock, Moment, Terms, Timetable
 from services.reports.domain.facts import ExtensionRequest, Fact, Moderation, Place
-from services.reports.domain.reporter import Person, Reporter, ReportingTerms
+from services.reports.domain.person import Person
+from services.reports.domain.reporter import Reporter, ReportingTerms
 from services.reports.domain.routing import ANY, Route, Router, Routing, Why
 from services.reports.domain.transitions import SYSTEM, TABLE, TRANSITIONS, Actor, Transition, transition
 from services.reports.domain.words import COMMANDS_ZH, SIDES_ZH, STAGES_ZH, STATES_ZH, Command, Side

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -13,6 +14,10 @@ from services.reports.domain.writing import plain_text
 from shared.clock import CHINA
 from shared.errors import Invalid
 
+SURPLUS = None
+"""The heading of cells that have none: they make it doubtful which of the others is which."""
+CELL_LIMIT = 8_000
+"""Characters of a cell as it is sent; what a text may be is less."""
 ORDER_LIMIT = 64
 """Characters of an order's number."""
 NAME_LIMIT = 100
@@ -37,6 +42,11 @@ class Column(StrEnum):
 
 
 NEEDED = (Column.ORDER, Column.TEXT)
+_NOTHING = frozenset({"", "0", "-", "--", "—", "/", "无", "#n/a", "n/a", "null", "none", "nan", "#ref!", "#value!"})
+"""What spreadsheets and people write where there is nothing."""
+_ROUNDED = re.compile(r"[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)|\d+\.\d*", re.IGNORECASE)
+"""What a spreadsheet makes of a long number: its last digits are lost."""
+_EXACT = 2**53
 _COLUMNS = {column.value: column for column in Column} | {
     "reporter.name": Column.CALLER,
     "reporter.phone": Column.PHONE,
@@ -60,6 +70,7 @@ class Order:
     text: str = field(repr=False)
     caller: str = field(repr=False)
     phone: str = field(repr=False)
+    """As it was written: no bad number of a caller costs the order."""
     may_call: bool
     may_publish: bool
 
@@ -86,46 +97,76 @@ class Sheet:
         """What people call the column of a field; a field of no column keeps its name."""
         return self.columns[_COLUMNS[field]][0] if field in _COLUMNS else field
 
+    def headings(self, cells: Iterable[str]) -> list[str]:
+        """The headings of a table as they are looked for. Raises Invalid (heading-twice), naming it."""
+        found = [_visible(cell) for cell in cells]
+        for heading in found:
+            if heading and found.count(heading) > 1:
+                raise Invalid("heading-twice", field=heading[:NAME_LIMIT], heading=heading[:NAME_LIMIT])
+        return found
+
     def lacks(self, headings: Iterable[str]) -> Column | None:
         """The column without which no row can be read, if it is not among the headings."""
         known = set(headings)
         return next((column for column in NEEDED if known.isdisjoint(self.columns[column])), None)
 
-    def number(self, row: Mapping[str, object]) -> str:
-        """The number of the order, "" if there is none. Raises Invalid (cell-unreadable, and as `plain_text`)."""
-        return plain_text(_folded(self._cell(row, Column.ORDER)), Column.ORDER, ORDER_LIMIT)
+    def number(self, row: Mapping[str | None, object]) -> str:
+        """The number of the order, "" if there is none, however wide it is written and whatever invisible is in it.
 
-    def read(self, row: Mapping[str, object]) -> Order:
+        Raises Invalid (order-number-rounded, cell-unreadable, and as `plain_text`).
+        """
+        number = plain_text(_visible(self._cell(row, Column.ORDER)), Column.ORDER, ORDER_LIMIT)
+        if _ROUNDED.fullmatch(number):
+            raise Invalid("order-number-rounded", field=Column.ORDER)
+        return "" if number.casefold() in _NOTHING else number
+
+    def read(self, row: Mapping[str | None, object]) -> Order:
         """The order of a row; columns that the table does not list are left alone.
 
         Raises Invalid, naming the column: cell-required (number and text of the order), cell-unreadable,
-        coordinate-missing, and what `plain_text` raises.
+        cell-ambiguous (two headings of one column, filled differently), coordinate-missing, order-number-rounded, and
+        what `plain_text` raises; without a column cells-surplus (more cells than headings).
         """
+        if SURPLUS in row:
+            raise Invalid("cells-surplus")
         told = {column: self._cell(row, column) for column in Column}
-        for needed in NEEDED:
-            if not told[needed]:
+        number = self.number(row)
+        for needed, filled in ((Column.ORDER, number), (Column.TEXT, told[Column.TEXT])):
+            if not filled:
                 raise Invalid("cell-required", field=needed)
         return Order(
-            id=self.number(row),
+            id=number,
             received_at=self._moment(_folded(told[Column.RECEIVED_AT])),
             category=plain_text(told[Column.CATEGORY], Column.CATEGORY, NAME_LIMIT),
             community=plain_text(told[Column.COMMUNITY], Column.COMMUNITY, NAME_LIMIT),
             address=told[Column.ADDRESS],
             spot=_spot(_folded(told[Column.LONGITUDE]), _folded(told[Column.LATITUDE])),
             text=told[Column.TEXT],
-            caller=told[Column.CALLER],
-            phone=_folded(told[Column.PHONE]),
+            caller=_unless_nothing(told[Column.CALLER]),
+            phone=_unless_nothing(_visible(told[Column.PHONE])),
             may_call=self._agreed(told, Column.MAY_CALL),
             may_publish=self._agreed(told, Column.MAY_PUBLISH),
         )
 
-    def _cell(self, row: Mapping[str, object], column: Column) -> str:
-        cell = next((row[heading] for heading in self.columns[column] if heading in row), None)
+    def _cell(self, row: Mapping[str | None, object], column: Column) -> str:
+        """What stands under any of the column's headings. Raises Invalid (cell-unreadable, cell-ambiguous)."""
+        cells = [self._text(row[heading], column) for heading in self.columns[column] if heading in row]
+        filled = list(dict.fromkeys(cell for cell in cells if cell))
+        if len(filled) > 1:
+            raise Invalid("cell-ambiguous", field=column)
+        return filled[0] if filled else ""
+
+    def _text(self, cell: object, column: Column) -> str:
         if isinstance(cell, float) and cell.is_integer():
+            if column is Column.ORDER and abs(cell) >= _EXACT:
+                raise Invalid("order-number-rounded", field=column)
             cell = int(cell)  # what a spreadsheet makes of the number of an order
         if not isinstance(cell, str | int | float | None):
             raise Invalid("cell-unreadable", field=column)
-        return "" if cell is None else str(cell).strip()
+        text = "" if cell is None else str(cell)
+        if len(text) > CELL_LIMIT:
+            raise Invalid("text-too-long", field=column, limit=CELL_LIMIT)
+        return text.strip()
 
     def _moment(self, told: str) -> datetime | None:
         for form in self.times if told else ():
@@ -155,6 +196,15 @@ def _number(told: str, column: Column) -> float:
         return float(told)
     except ValueError:
         raise Invalid("cell-unreadable", field=column) from None
+
+
+def _unless_nothing(text: str) -> str:
+    return "" if text.casefold() in _NOTHING else text
+
+
+def _visible(text: str) -> str:
+    """The text folded, without what nobody sees: marks of direction, joiners, blanks of no width."""
+    return "".join(each for each in _folded(text) if unicodedata.category(each) != "Cf").strip()
 
 
 def _folded(text: str) -> str:

@@ -7,6 +7,7 @@ computed whenever it is stored; the case itself does not know them. Words are as
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any
 from services.reports.domain.case import Case
 from shared.contracts.reports import CaseState, Channel, Kind, Level, Stage
 from shared.errors import Invalid
+from shared.geo import EARTH_RADIUS, Point
 
 DERIVED = 2
 """Counts the forms of what is derived; cases stored in an earlier form are stored again (`commands/upkeep.py`)."""
@@ -109,10 +111,36 @@ def derived(case: Case) -> dict[str, Any]:
         "duties": duties_of(case),
         "words": words_of(case),
         "map": {"longitude": longitude, "latitude": latitude, "cell": cell_of(longitude, latitude)},
-        "location": {"type": "Point", "coordinates": (case.place.longitude, case.place.latitude)},
+        "square": _square_of(case),
         "provisional": case.provisional,
         "derived": DERIVED,
     }
+
+
+def squares_around(point: Point, metres: float, *, open: bool) -> list[str]:
+    """The squares in which problems lie that are at most so far from a point: open ones, or signed-off ones."""
+    north = math.degrees(metres / EARTH_RADIUS)
+    east = north / max(math.cos(math.radians(point.latitude)), 0.01)
+    columns = range(*_steps(point.longitude - east + 180, point.longitude + east + 180))
+    rows = range(*_steps(point.latitude - north + 90, point.latitude + north + 90))
+    return [_square(open, column * _ROW + row) for column in columns for row in rows]
+
+
+def _steps(least: float, most: float) -> tuple[int, int]:
+    return int(least / CELL), int(most / CELL) + 1
+
+
+def _square_of(case: Case) -> str | None:
+    """Where others look for it, who may tell of the same problem or of the same one again; None: nowhere."""
+    if case.kind is not Kind.PROBLEM or case.parent is not None or not case.place.exact:
+        return None
+    if case.ended and case.state is not CaseState.CLOSED:
+        return None
+    return _square(not case.ended, cell_of(case.place.longitude, case.place.latitude))
+
+
+def _square(open: bool, cell: int) -> str:
+    return f"{'open' if open else 'closed'}/{cell}"
 
 
 def cell_of(longitude: float, latitude: float) -> int:

@@ -5,6 +5,7 @@ Who reported is on none of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +13,6 @@ from enum import StrEnum
 
 from services.reports.domain.case import Case
 from services.reports.domain.facts import Fact, Place
-from services.reports.domain.reporter import Person
 from services.reports.domain.words import Command
 from shared.clock import CHINA
 from shared.contracts.reports import Stage
@@ -22,6 +22,8 @@ from shared.workdays import Limit
 
 ERASED = "（已按规定删除）"
 """What stands where something was erased."""
+REPORT = "情况说明"
+"""The row that has the report word for word."""
 SIGN = 2
 """Lines to be left for a signature."""
 
@@ -87,13 +89,19 @@ class Heading:
     url: str
 
 
-def erased(paper: Paper, person: Person, report: str) -> Paper:
-    """The paper as it may stay when `report` was erased: without it, and without the person's name and number."""
+def erased(paper: Paper, redact: Callable[[str], str], *, whole: bool) -> Paper:
+    """The paper as it may stay when somebody was erased: redacted, and if `whole` without the report."""
     rows = tuple(
-        replace(row, value=ERASED if report and row.value == report else person.taken_out_of(row.value))
+        replace(row, value=ERASED if whole and row.label == REPORT and row.value else redact(row.value))
         for row in paper.rows
     )
-    return replace(paper, rows=rows)
+    return replace(
+        paper,
+        rows=rows,
+        opening=tuple(map(redact, paper.opening)),
+        closing=tuple(map(redact, paper.closing)),
+        notes=tuple(map(redact, paper.notes)),
+    )
 
 
 def turn_of(case: Case, kind: DocumentKind) -> int:
@@ -113,7 +121,7 @@ def assignment_order(case: Case, names: Names, heading: Heading) -> Paper:
     why = "现将下列问题交由你单位办理" if failed is None else "下列问题经核查整改不到位，现退回你单位重新整改"
     rows = [
         *_subject(case, names),
-        Row("情况说明", case.text or "无"),
+        Row(REPORT, case.text or "无"),
         Row("现场照片", f"{len(case.photos)}张"),
         *([Row("核查意见", failed.note)] if failed is not None and failed.note else []),
         Row("交办时间", _moment(case.dispatched_at)),

@@ -1,86 +1,14 @@
-"""Who reported: as they say it, as it is kept, and as others see it."""
+"""Who reported: as it is kept, and as others see it (`person.py`: in plain)."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from services.reports.domain.writing import NAME_LIMIT, phone_number, plain_text
 from shared.clock import CHINA
 from shared.contracts.reports import Channel
-
-CHINA_CODE = "+86"
-_SEPARATORS = re.compile(r"[\s()./-]")
-_MOBILE = re.compile(r"1[3-9]\d{9}")
-_TITLE = re.compile(r"(?:先生|女士|小姐|同志|老师|师傅|阿姨|大爷)$")
-_HIDDEN = "***"
-_SHORTEST_NAME = 2
-_LONG_NUMBER, _SHOWN_FIRST, _SHOWN_LAST = 10, 3, 4
-
-
-@dataclass(frozen=True)
-class Person:
-    """A name and a number in plain, as long as a request is handled. Never kept, told or logged like this."""
-
-    name: str | None = field(default=None, repr=False)
-    phone: str | None = field(default=None, repr=False)
-
-    @classmethod
-    def checked(cls, name: str | None, phone: str | None) -> Person:
-        """What somebody said of themselves. Raises what `plain_text` and `phone_number` raise."""
-        return cls(
-            (plain_text(name, "reporter.name", NAME_LIMIT) or None) if name else None,
-            phone_number(unicodedata.normalize("NFKC", phone), "reporter.phone") if phone else None,
-        )
-
-    @property
-    def masked_name(self) -> str | None:
-        """The first character, which is the surname of most: 王**."""
-        return f"{self.name[0]}**" if self.name else None
-
-    @property
-    def masked_phone(self) -> str | None:
-        """The ends of a number: 073****8888; of a short one the last four digits, of a very short one nothing."""
-        if self.phone is None:
-            return None
-        digits = _SEPARATORS.sub("", self.phone)
-        if len(digits) >= _LONG_NUMBER:
-            return f"{digits[:_SHOWN_FIRST]}****{digits[-_SHOWN_LAST:]}"
-        return f"****{digits[-_SHOWN_LAST:]}" if len(digits) > _SHOWN_LAST + 2 else "****"
-
-    def taken_out_of(self, text: str) -> str:
-        """The text without this person's name, with or without a title, and number, however its digits are set apart.
-
-        A name of one character stays: it is most often a part of another word.
-        """
-        if self.phone is not None:
-            digits = re.sub(r"\D", "", self.phone.replace(CHINA_CODE, ""))
-            text = re.sub(r"[\s()./-]*".join(digits), _HIDDEN, text)
-        for name in (self.name or "", _TITLE.sub("", self.name or "")):
-            if len(name) >= _SHORTEST_NAME:
-                text = text.replace(name, _HIDDEN)
-        return text
-
-
-def same_number(phone: str, area: str) -> str:
-    """The number as everybody else writes it too (E.164 where it can be told): equal for equal telephones.
-
-    A number without a country is China's, a landline number without an area code is one of `area` (like 0734).
-    """
-    digits = _SEPARATORS.sub("", unicodedata.normalize("NFKC", phone))
-    digits = re.sub(r"^00(?=[1-9])", "+", digits)
-    if digits.startswith("+") and not digits.startswith(CHINA_CODE):
-        return digits
-    national = digits.removeprefix(CHINA_CODE)
-    if _MOBILE.fullmatch(national.removeprefix("86")):
-        national = national.removeprefix("86")
-    if re.fullmatch(r"[2-8]\d{6,7}", national):
-        national = area + national
-    return CHINA_CODE + national.removeprefix("0")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,11 @@ TEXT_LIMIT = 2_000
 ADDRESS_LIMIT = 200
 NAME_LIMIT = 50
 
-_PHONE = re.compile(r"\+?[0-9][0-9 -]{4,19}")
+_PHONE = re.compile(
+    r"\+?\(?[0-9][0-9() ./\-\u2010-\u2015\u2212]{3,22}[0-9](?:\s*(?:转|轉|分机|內線|内线|ext\.?|x|#)\s*[0-9]{1,6})?",
+    re.IGNORECASE,
+)
+_MOST_DIGITS = 20
 
 
 def plain_text(text: str, field: str, limit: int = TEXT_LIMIT, *, required: bool = False) -> str:
@@ -20,11 +24,11 @@ def plain_text(text: str, field: str, limit: int = TEXT_LIMIT, *, required: bool
 
 
 def phone_number(text: str, field: str) -> str:
-    """A telephone number as typed: digits, blanks and hyphens, 5 to 20 of them, perhaps after a plus.
+    """A telephone number as typed: 5 to 20 digits, perhaps after a plus, with blanks, brackets, dashes, an extension.
 
     Raises Invalid: phone-not-a-number.
     """
     text = text.strip()
-    if not _PHONE.fullmatch(text):
+    if not _PHONE.fullmatch(text) or sum(character.isdigit() for character in text) > _MOST_DIGITS:
         raise Invalid("phone-not-a-number", field=field)
     return text

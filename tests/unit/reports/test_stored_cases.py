@@ -14,8 +14,8 @@ from services.reports.repo import CASES
 
 STORED: list[dict[str, Any]] = json.loads(Path(__file__).with_name("stored_cases.json").read_text(encoding="utf-8"))
 """Written when a case still knew itself what it is looked up by."""
-MOVED = {"cell", "clocks"}
-"""The square is a part of `map` now, and clocks say what they rest on."""
+MOVED = {"cell", "location", "clocks"}
+"""Places are stored as squares now, and clocks say what they rest on."""
 
 
 @pytest.mark.parametrize("document", STORED, ids=[each["state"] for each in STORED])

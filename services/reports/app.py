@@ -6,7 +6,7 @@ from pathlib import Path
 
 from services.reports import documents, photos
 from services.reports.api import ROUTERS
-from services.reports.handlers import load_origins, on_case_due, on_finding, on_retention_due
+from services.reports.handlers import load_origins, on_case_due, on_finding, on_retention_due, on_upkeep_due
 from services.reports.repo import (
     AUDIT,
     BANS,
@@ -18,6 +18,7 @@ from services.reports.repo import (
     HEADS,
     ORIGINS,
     RETENTION,
+    UPKEEP,
 )
 from services.reports.resources import prepare
 from services.reports.settings import Settings
@@ -44,13 +45,19 @@ SERVICE = Service(
         HEADS,
         ERASURES,
         RETENTION,
+        UPKEEP,
     ],
     subscriptions=[
         Subscription(
             "reports.findings", (FindingRecorded.TOPIC,), [on(FindingRecorded, on_finding)], prefetch=load_origins
         ),
     ],
-    deadlines=[Deadline(CASES, on_case_due), photos.PHOTO_DEADLINE, Deadline(RETENTION, on_retention_due)],
+    deadlines=[
+        Deadline(CASES, on_case_due),
+        photos.PHOTO_DEADLINE,
+        Deadline(RETENTION, on_retention_due),
+        Deadline(UPKEEP, on_upkeep_due),
+    ],
     settings=Settings,
     messages=[Path(__file__).with_name("messages.json")],
     prepare=prepare,

@@ -10,7 +10,8 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from services.reports.district import District
-from services.reports.domain import Case, Person
+from services.reports.domain import Case
+from services.reports.domain.erasure import Redaction
 from services.reports.domain.papers import (
     Document,
     DocumentKind,
@@ -128,12 +129,11 @@ async def issue(
     return document
 
 
-async def forget(uow: UnitOfWork, store: Store, case: Case, person: Person, *, whole: bool) -> None:
-    """The papers quote what is erased in the case: the report if `whole`, and a person. Before the case itself."""
-    report = case.text if whole else ""
+async def forget(uow: UnitOfWork, store: Store, case: Case, redaction: Redaction, *, whole: bool) -> None:
+    """The papers quote what is erased in the case: the report if `whole`, and people."""
     found = await store.driver.find(DOCUMENTS.name, {"case": case.id}, fields=())
     for document in (await uow.load(DOCUMENTS, [each["_id"] for each in found])).values():
-        document.paper = erased(document.paper, person, report)
+        document.paper = erased(document.paper, redaction.of, whole=whole)
         uow.save(DOCUMENTS, document)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from services.reports.commands.findings import open_case, origin_of
 from services.reports.commands.handling import mark_overdue
 from services.reports.commands.retention import sweep
+from services.reports.commands.upkeep import keep_up
 from services.reports.repo import ORIGINS
 from services.reports.resources import Resources
 from shared.contracts.inspections import FindingRecorded
@@ -32,3 +33,8 @@ async def on_case_due(uow: UnitOfWork, id: str, resources: Resources) -> None:
 async def on_retention_due(uow: UnitOfWork, id: str, resources: Resources) -> None:
     """It is time to look for what has been kept long enough."""
     await sweep(uow, resources.reporters, resources.district, id)
+
+
+async def on_upkeep_due(uow: UnitOfWork, id: str, resources: Resources) -> None:
+    """It is time to bring the next cases up to date."""
+    await keep_up(uow, resources.reporters.store, resources.district, id)

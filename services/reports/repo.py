@@ -98,6 +98,17 @@ class Retention:
     deadline_at: datetime
 
 
+@dataclass
+class Upkeep:
+    """The walk through all cases: for which calendar and form of what is derived, behind which case, and when next."""
+
+    id: str
+    calendar: str
+    derived: int
+    after: str
+    deadline_at: datetime | None
+
+
 BANS_KEPT = timedelta(days=90)
 """How long one can still look up a ban that is over."""
 
@@ -109,4 +120,5 @@ BANS = Collection(
     [Index((("marks", 1),)), Index((("until", 1),), expire_after_seconds=int(BANS_KEPT.total_seconds()))],
 )
 RETENTION = Collection("retention", Retention, [Index((("deadline_at", 1),))])
+UPKEEP = Collection("upkeep", Upkeep, [Index((("deadline_at", 1),))])
 ERASURES = Collection("erasures", Erasure, [Index((("number", -1),))])

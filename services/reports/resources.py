@@ -8,11 +8,11 @@ from pathlib import Path
 from fastapi import Request
 
 from services.reports import documents, photos
+from services.reports.commands import retention, upkeep
 from services.reports.commands.audit import open_log
 from services.reports.commands.catalogue import LiveCatalogue, open_catalogue
 from services.reports.commands.duplicates import Nearby
 from services.reports.commands.intake import Reference
-from services.reports.commands.retention import plan
 from services.reports.district import District
 from services.reports.domain import PHOTO_LIMIT
 from services.reports.reporters import Reporters
@@ -96,6 +96,8 @@ async def prepare(runtime: Runtime[Resources]) -> Resources:
     if left:
         log.info("what the office edited stays: the file has it otherwise, in no higher version", categories=left)
     await open_log(runtime.store)
-    await plan(runtime.store)
+    await retention.plan(runtime.store)
+    await upkeep.plan(runtime.store, district)
+    telemetry.WORK_CALENDAR_CERTAIN_UNTIL.set(district.timetable.calendar.certain_until.timestamp())
     templates = Templates.load(settings.district, (await catalogue.current()).categories)
     return Resources(district, catalogue, templates, runtime.store, settings)

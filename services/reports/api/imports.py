@@ -70,7 +70,10 @@ class Fate(StrEnum):
 
 
 class RowDone(BaseModel):
-    """What became of a row, the first being number 1: its case, or why it was refused and the column at fault."""
+    """What became of a row, the first being number 1: its case, or why it was refused and the column at fault.
+
+    Of a row that was filed `message` says what was left out of it.
+    """
 
     row: int
     outcome: Fate
@@ -130,4 +133,5 @@ def _done(row: int, outcome: Outcome, messages: Messages, spoken: Language) -> R
             row=row, outcome=Fate.REFUSED, order=outcome.order, code=error.code, field=error.field, message=message
         )
     fate = Fate.FILED if outcome.is_new else Fate.ALREADY_FILED
-    return RowDone(row=row, outcome=fate, order=outcome.order, case=outcome.case, unit=outcome.unit)
+    doubt = outcome.note or None
+    return RowDone(row=row, outcome=fate, order=outcome.order, case=outcome.case, unit=outcome.unit, message=doubt)

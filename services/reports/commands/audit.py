@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.reports.domain.person import without_contacts
 from services.reports.repo import AUDIT, HEADS, Head
 from shared.audit import GENESIS, AuditRow, Flaw, FlawKind, append, verify
 from shared.errors import Duplicate
@@ -43,7 +44,8 @@ async def record(
 ) -> AuditRow:
     """A row in the same transaction as what it tells of: neither is there without the other.
 
-    A row can never be erased, so neither `reason` nor `detail` may hold personal data.
+    A row can never be erased, so neither `reason` nor `detail` may hold personal data: whoever calls takes the reporter
+    out; telephone numbers and addresses of mail go here.
     """
     head = await uow.find(HEADS, CHAIN)
     if head is None:
@@ -55,7 +57,7 @@ async def record(
         who=who,
         action=action.value,
         subject=subject,
-        reason=reason,
+        reason=without_contacts(reason),
         detail=detail,
     )
     head.last = row

@@ -19,12 +19,14 @@ from services.reports.domain import (
     Case,
     Category,
     Moderation,
+    Person,
     Place,
     Reporter,
     Routing,
     check_answers,
     new_case_id,
 )
+from services.reports.domain.person import without_contacts
 from services.reports.repo import CASES
 from shared.contracts.reports import Channel, Kind, ReporterKind
 from shared.errors import Invalid
@@ -49,6 +51,8 @@ class Submission:
     photos: Sequence[str] = ()
     answers: dict[str, Answer] = field(default_factory=dict, repr=False)
     reporter: Reporter | None = field(default=None, repr=False)
+    person: Person = field(default_factory=Person, repr=False)
+    """Who reports, as long as it is handled: nobody's name and number stay in an address."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ async def register(
         repeat_of=repeat_of,
         note=note,
         tracking=tracking,
+        middle=reference.district.middle_of(place.community),
     )
     await photos.claim(uow, case.photos, case.id, public=case.is_shown)
     uow.insert(CASES, case, *events)
@@ -139,7 +144,7 @@ def place_of(district: District, submission: Submission) -> tuple[Place, Areas]:
         point.longitude,
         point.latitude,
         areas.community,
-        submission.address,
+        without_contacts(submission.person.taken_out_of(submission.address)),
         submission.crs,
         areas.grid,
         submission.exact,

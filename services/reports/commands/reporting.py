@@ -35,7 +35,7 @@ async def submit(
     if sender.stranger:
         await reporters.admit(sender, terms, uow.now)
     moderation = await reporters.moderation(sender, terms, submission.channel, submission.photos)
-    known = replace(submission, reporter=reporters.kept(sender, terms))
+    known = replace(submission, reporter=reporters.kept(sender, terms), person=sender.person)
     tracking = _digest(reporters, code)
     case = await intake.submit(uow, reference, known, by, moderation=moderation, tracking=tracking)
     return case, code

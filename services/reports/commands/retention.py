@@ -17,7 +17,7 @@ from services.reports.commands.audit import Action, record
 from services.reports.district import District
 from services.reports.domain import AnswerKind, Case, CategoryVersion, plain_text
 from services.reports.domain.catalogue import version_id
-from services.reports.domain.erasure import Erasure, Rule, erase, forget_reporter
+from services.reports.domain.erasure import Erasure, Redaction, Rule, erase, forget_merged, forget_reporter
 from services.reports.domain.reporter import next_day
 from services.reports.repo import CASES, CATEGORY_VERSIONS, ERASURES, FOLLOWERS, RETENTION, Retention
 from services.reports.reporters import Reporters
@@ -96,11 +96,15 @@ async def erase_reporter(
     over = [each for each in cases if each.state in OVER]
     codes = await _end_codes(uow, reporters, over)
     await _erase(uow, reporters, over)
+    redaction = Redaction((person,))
     for each in cases:
         if each.state not in OVER:
-            await documents.forget(uow, reporters.store, each, person, whole=False)
-            forget_reporter(each, person)
-            uow.save(CASES, each)
+            await documents.forget(uow, reporters.store, each, redaction, whole=False)
+            uow.save(CASES, each, *forget_reporter(each, redaction))
+    if case.merged_into is not None:
+        into = await uow.get(CASES, case.merged_into)
+        await documents.forget(uow, reporters.store, into, redaction, whole=False)
+        uow.save(CASES, into, *forget_merged(into, redaction, case.id))
     await _prove(uow, district, cases, codes, Rule.REQUEST, who, reason)
     return case
 
@@ -126,13 +130,23 @@ async def _due(uow: UnitOfWork, reporters: Reporters, district: District) -> tup
 async def _erase(uow: UnitOfWork, reporters: Reporters, cases: Sequence[Case]) -> None:
     """The cases, and what is kept of them elsewhere: papers quote them, photos belong to them."""
     wholes = await uow.load(CASES, [case.parent for case in cases if case.parent is not None])
-    people = [reporters.person_if_readable((wholes.get(case.parent or "") or case).reporter) for case in cases]
+    merged = await uow.load(CASES, [id for case in cases for id in case.merged])
     versions = await uow.load(CATEGORY_VERSIONS, [_version(case) for case in cases])
-    for case, person in zip(cases, people, strict=True):
-        await documents.forget(uow, reporters.store, case, person, whole=True)
+    redactions = [
+        _redaction(
+            reporters, [wholes.get(case.parent or "") or case, *(merged[id] for id in case.merged if id in merged)]
+        )
+        for case in cases
+    ]
+    for case, redaction in zip(cases, redactions, strict=True):
+        await documents.forget(uow, reporters.store, case, redaction, whole=True)
         await photos.forget(uow, case)
-        erase(case, person, uow.now, _figures(versions.get(_version(case))))
-        uow.save(CASES, case)
+        uow.save(CASES, case, *erase(case, redaction, uow.now, _figures(versions.get(_version(case)))))
+
+
+def _redaction(reporters: Reporters, cases: Iterable[Case]) -> Redaction:
+    """Everybody who reported one of the cases: what is written of one may stand in another."""
+    return Redaction(tuple(reporters.person_if_readable(case.reporter) for case in cases))
 
 
 def _version(case: Case) -> str:

@@ -57,6 +57,7 @@ class District:
     timetable: Timetable
     reporting: ReportingTerms
     grid: Grid
+    middles: Mapping[str, tuple[float, float]]
     grid_cells: Mapping[str, Grid]
     map: Mapping[str, Any]
     alike_bits: int
@@ -94,6 +95,7 @@ class District:
             timetable=Timetable(files.calendar, files.terms),
             reporting=files.reporting,
             grid=files.outline.grid,
+            middles={area.code: _middle(files.outline.grid, area.code) for area in files.district.communities},
             grid_cells=files.grids.drawn,
             map=files.outline.drawing,
             alike_bits=files.photos.alike_bits,
@@ -114,6 +116,10 @@ class District:
         """The statistical code of the community the point lies in; None outside the district."""
         return self.grid.locate(point)
 
+    def middle_of(self, community: str) -> tuple[float, float] | None:
+        """The longitude and latitude of a spot in the middle of a community; None of one that is not drawn."""
+        return self.middles.get(community)
+
     def areas_at(self, point: Point) -> Areas | None:
         """The areas the point lies in; None outside the district. A grid counts within its own community only."""
         community = self.community_at(point)
@@ -130,3 +136,8 @@ class District:
             path.insert(0, node)
             group = node.parent or ""
         return path
+
+
+def _middle(grid: Grid, community: str) -> tuple[float, float]:
+    middle = grid.middle(community)
+    return middle.longitude, middle.latitude

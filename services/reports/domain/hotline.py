@@ -14,7 +14,7 @@ from services.reports.domain.writing import plain_text
 from shared.clock import CHINA
 from shared.errors import Invalid
 
-SURPLUS = None
+SURPLUS = "\0"
 """The heading of cells that have none: they make it doubtful which of the others is which."""
 CELL_LIMIT = 8_000
 """Characters of a cell as it is sent; what a text may be is less."""
@@ -99,7 +99,7 @@ class Sheet:
 
     def headings(self, cells: Iterable[str]) -> list[str]:
         """The headings of a table as they are looked for. Raises Invalid (heading-twice), naming it."""
-        found = [_visible(cell) for cell in cells]
+        found = [visible(cell) for cell in cells]
         for heading in found:
             if heading and found.count(heading) > 1:
                 raise Invalid("heading-twice", field=heading[:NAME_LIMIT], heading=heading[:NAME_LIMIT])
@@ -110,17 +110,17 @@ class Sheet:
         known = set(headings)
         return next((column for column in NEEDED if known.isdisjoint(self.columns[column])), None)
 
-    def number(self, row: Mapping[str | None, object]) -> str:
+    def number(self, row: Mapping[str, object]) -> str:
         """The number of the order, "" if there is none, however wide it is written and whatever invisible is in it.
 
         Raises Invalid (order-number-rounded, cell-unreadable, and as `plain_text`).
         """
-        number = plain_text(_visible(self._cell(row, Column.ORDER)), Column.ORDER, ORDER_LIMIT)
+        number = plain_text(visible(self._cell(row, Column.ORDER)), Column.ORDER, ORDER_LIMIT)
         if _ROUNDED.fullmatch(number):
             raise Invalid("order-number-rounded", field=Column.ORDER)
         return "" if number.casefold() in _NOTHING else number
 
-    def read(self, row: Mapping[str | None, object]) -> Order:
+    def read(self, row: Mapping[str, object]) -> Order:
         """The order of a row; columns that the table does not list are left alone.
 
         Raises Invalid, naming the column: cell-required (number and text of the order), cell-unreadable,
@@ -143,12 +143,12 @@ class Sheet:
             spot=_spot(_folded(told[Column.LONGITUDE]), _folded(told[Column.LATITUDE])),
             text=told[Column.TEXT],
             caller=_unless_nothing(told[Column.CALLER]),
-            phone=_unless_nothing(_visible(told[Column.PHONE])),
+            phone=_unless_nothing(visible(told[Column.PHONE])),
             may_call=self._agreed(told, Column.MAY_CALL),
             may_publish=self._agreed(told, Column.MAY_PUBLISH),
         )
 
-    def _cell(self, row: Mapping[str | None, object], column: Column) -> str:
+    def _cell(self, row: Mapping[str, object], column: Column) -> str:
         """What stands under any of the column's headings. Raises Invalid (cell-unreadable, cell-ambiguous)."""
         cells = [self._text(row[heading], column) for heading in self.columns[column] if heading in row]
         filled = list(dict.fromkeys(cell for cell in cells if cell))
@@ -202,7 +202,7 @@ def _unless_nothing(text: str) -> str:
     return "" if text.casefold() in _NOTHING else text
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """The text folded, without what nobody sees: marks of direction, joiners, blanks of no width."""
     return "".join(each for each in _folded(text) if unicodedata.category(each) != "Cf").strip()
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.reports.app import SERVICE
-from services.reports.domain import Moderation, Person
+from services.reports.domain import Category, Moderation, Person, Router
 from services.reports.repo import CASES, ORIGINS
 from shared.clock import FixedClock
 from shared.contracts.reports import Channel, ReporterKind
@@ -98,7 +98,6 @@ BAD: dict[str, tuple[object, str, str | None]] = {
     "no such community": ({**GOOD, "经度": "", "纬度": "", "社区": "远方社区"}, "community-unknown", "社区"),
     "from tomorrow": ({**GOOD, "时间": "2026-11-24 08:40"}, "time-in-future", "时间"),
     "no time": ({**GOOD, "时间": "早上"}, "cell-unreadable", "时间"),
-    "no telephone": ({**GOOD, "电话": "保密"}, "phone-not-a-number", "电话"),
     "no answer": ({**GOOD, "是否同意回访": "看情况"}, "cell-unreadable", "是否同意回访"),
     "markup": ({**GOOD, "内容": "<script>"}, "text-has-markup", "内容"),
     "too long": ({**GOOD, "内容": "长" * 2001}, "text-too-long", "内容"),
@@ -119,6 +118,30 @@ async def test_a_bad_row_is_refused_by_name_and_never_stops_the_others(reports: 
     assert all(row["message"] and row["message"] != row["code"] and row["case"] is None for row in refused)
     assert await reports.runtime.store.count(CASES, {}) == len(BAD)
     assert await reports.runtime.store.count(ORIGINS, {}) == len(BAD)
+
+
+async def test_no_bad_number_of_a_caller_costs_the_order(reports: Inside) -> None:
+    [row] = (await imported(reports, {**GOOD, "电话": "保密"}))["rows"]
+    assert (row["outcome"], row["message"]) == ("filed", "来电号码无法识别，未登记")
+    case = await case_of(reports, row["case"])
+    assert case.timeline[0].note.endswith("；来电号码无法识别，未登记")
+    assert reports.runtime.resources.reporters.person(case.reporter) == Person("王女士", None)
+
+
+async def test_a_fault_of_ours_in_one_row_never_costs_the_others(
+    reports: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route = Router.route
+
+    def fail(self: Router, category: Category, *rest: Any) -> Any:
+        if category.code == "graffiti":
+            raise ZeroDivisionError
+        return route(self, category, *rest)
+
+    monkeypatch.setattr(Router, "route", fail)
+    told = await imported(reports, GOOD, {**GOOD, "工单号": "HY-2", "类别": "graffiti"}, {**GOOD, "工单号": "HY-3"})
+    assert [row["outcome"] for row in told["rows"]] == ["filed", "refused", "filed"]
+    assert told["rows"][1]["code"] == "row-failed"
 
 
 async def test_a_refused_row_put_right_is_filed_and_the_others_stay_as_they_are(reports: Inside) -> None:

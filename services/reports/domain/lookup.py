@@ -29,6 +29,8 @@ SOUGHT_LIMIT = 8
 REPEATS = "repeats"
 CELL = 0.002
 """Degrees: some 200 metres."""
+SQUARE = 0.0005
+"""Degrees: some 50 metres."""
 _ROW = 1_000_000
 
 _RUN = re.compile(r"[^\W_]+")
@@ -127,7 +129,7 @@ def squares_around(point: Point, metres: float, *, open: bool) -> list[str]:
 
 
 def _steps(least: float, most: float) -> tuple[int, int]:
-    return int(least / CELL), int(most / CELL) + 1
+    return int(least / SQUARE), int(most / SQUARE) + 1
 
 
 def _square_of(case: Case) -> str | None:
@@ -136,11 +138,12 @@ def _square_of(case: Case) -> str | None:
         return None
     if case.ended and case.state is not CaseState.CLOSED:
         return None
-    return _square(not case.ended, cell_of(case.place.longitude, case.place.latitude))
+    column, row = int((case.place.longitude + 180) / SQUARE), int((case.place.latitude + 90) / SQUARE)
+    return _square(not case.ended, column * _ROW + row)
 
 
-def _square(open: bool, cell: int) -> str:
-    return f"{'open' if open else 'closed'}/{cell}"
+def _square(open: bool, number: int) -> str:
+    return f"{'open' if open else 'closed'}/{number}"
 
 
 def cell_of(longitude: float, latitude: float) -> int:

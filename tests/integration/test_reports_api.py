@@ -230,7 +230,7 @@ async def test_a_unit_cannot_verify_its_own_work(reports: Inside) -> None:
     await reports.http.post(f"/cases/{id}/reply", json={"text": "已清运"}, headers=officer)
     own = reports.token("verifier", unit="huanwei")
     answer = await reports.http.post(f"/cases/{id}/verify", json={"passed": True}, headers=own)
-    assert (answer.status_code, answer.json()["code"]) == (403, "own-cause")
+    assert (answer.status_code, answer.json()["code"]) == (403, "decision-on-own-unit")
 
 
 async def test_an_unrouted_case_waits_for_the_office_which_dispatches_it(reports: Inside) -> None:

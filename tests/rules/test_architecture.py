@@ -45,7 +45,6 @@ PURE = (
     "shared.clock",
     "shared.workdays",
     "shared.geo",
-    "shared.impartiality",
     "shared.audit",
     "shared.district.names",
     "shared.attachments.kinds",

@@ -317,7 +317,7 @@ def test_nobody_verifies_the_work_of_the_own_unit(passed: bool, unit: str, side:
     case.acknowledge(act(OFFICER, LATER))
     case.reply(act(OFFICER, LATER), "已处理")
     own = Actor(frozenset({side, Side.UNIT}), unit)
-    refused(case, "own-cause", lambda: case.verify(act(own, LATER), passed))
+    refused(case, "decision-on-own-unit", lambda: case.verify(act(own, LATER), passed))
 
 
 def test_a_reply_never_closes_a_case() -> None:
@@ -728,14 +728,15 @@ def test_nobody_decides_in_their_own_units_matter_or_in_their_own(decision: str)
     case, decide = to_be_decided(decision), DECISIONS[decision][1]
     case.supporting = (HELPING_UNIT,)
     later = MONDAY_NINE + 20 * MINUTE
-    for by in (both(UNIT, "another"), both(HELPING_UNIT, "another"), both(None, OFFICER.subject)):
-        refused(case, "own-cause", decide, case, act(by, later))
+    for unit in (UNIT, HELPING_UNIT):
+        refused(case, "decision-on-own-unit", decide, case, act(both(unit, "another"), later))
+    refused(case, "second-person-required", decide, case, act(both(None, OFFICER.subject), later))
     decide(case, act(both(OTHER_UNIT, "another"), later))
 
 
 def test_a_leader_of_the_unit_does_not_end_its_rest() -> None:
     case = in_state(S.SUSPENDED)
-    refused(case, "own-cause", case.resume, act(both(UNIT, "another"), LATER))
+    refused(case, "decision-on-own-unit", case.resume, act(both(UNIT, "another"), LATER))
     case.resume(act(both(None, "another"), LATER))
 
 

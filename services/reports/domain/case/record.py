@@ -21,7 +21,7 @@ from services.reports.domain.words import Command
 from shared.contracts import reports as events
 from shared.contracts.reports import CaseEvent, CaseSnapshot, CaseState, Channel, Kind, Level, ReporterKind, Stage
 from shared.errors import Invalid, Refused
-from shared.impartiality import require_impartial
+from shared.own_cause import require_impartial
 
 PHOTO_LIMIT = 3
 FACTS_LIMIT = 500
@@ -218,11 +218,11 @@ class CaseRecord:
     def _admit(self, command: Command, act: Act) -> Act:
         """The act, when the table allows it, no earlier than what was done before.
 
-        Raises what `transition` raises, and Forbidden (own-cause).
+        Raises what `transition` raises, and what `require_impartial` does where the table asks for it.
         """
         units = {self.unit, *self.supporting} if command is Command.COMMENT else {self.unit}
         if transition(self.state, command, units, act.by).impartial:
-            require_impartial(act.by.subject, act.by.unit, units=self.in_charge, people=self._workers)
+            require_impartial(act.by, units=self.in_charge, people=self._workers)
         if act.by != SYSTEM:
             self._require_room(TALK_LIMIT if command in TALK else FACTS_LIMIT)
         return act.after(self)

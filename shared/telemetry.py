@@ -103,7 +103,7 @@ DLQ_RECORDS = Counter("dlq_records_total", "Records set aside", ["group", "topic
 DLQ_UNRESOLVED = Gauge("dlq_unresolved", "Records set aside and neither replayed nor dropped")
 
 # --- the office's data ----------------------------------------------------------------------------------------
-WORK_CALENDAR_CERTAIN_UNTIL = Gauge(
+WORK_CALENDAR_CERTAIN_UNTIL_TIMESTAMP_SECONDS = Gauge(
     "work_calendar_certain_until_timestamp_seconds",
     "Unix time from which on nobody knows yet which days are worked: limits that end later are provisional",
 )

@@ -98,6 +98,6 @@ async def prepare(runtime: Runtime[Resources]) -> Resources:
     await open_log(runtime.store)
     await retention.plan(runtime.store)
     await upkeep.plan(runtime.store, district)
-    telemetry.WORK_CALENDAR_CERTAIN_UNTIL.set(district.timetable.calendar.certain_until.timestamp())
+    telemetry.WORK_CALENDAR_CERTAIN_UNTIL_TIMESTAMP_SECONDS.set(district.timetable.calendar.certain_until.timestamp())
     templates = Templates.load(settings.district, (await catalogue.current()).categories)
     return Resources(district, catalogue, templates, runtime.store, settings)

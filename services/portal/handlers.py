@@ -105,7 +105,7 @@ def _line(event: Event[CaseEvent]) -> Happened:
     # A limit runs out at a moment of its own; all else happens when it is written down.
     at = data.reached_at or data.case.overdue_at or event.time
     if data.stage is not Stage.RECTIFY:
-        return Happened("case-stage-overdue", at, data.case.unit)
+        return Happened("case-stage-overdue", at, data.case.unit, data.stage)
     return Happened(kind if data.level is Level.BLUE else f"{kind}-{data.level}", at, data.case.unit)
 
 

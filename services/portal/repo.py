@@ -25,6 +25,7 @@ CASES = Collection(
         Index((("state", 1), *NEWEST)),
         Index((("kind", 1), *NEWEST)),
         Index((("due_at", 1),), partial={"due_at": {"$type": "date"}}),
+        Index((("stage_due_at", 1),), partial={"stage_due_at": {"$type": "date"}}),
         Index((("closed_at", 1),), partial={"closed_at": {"$type": "date"}}),
     ],
 )

@@ -27,12 +27,14 @@ from services.portal.views.live import Live
 from shared.contracts.reports import (
     CaseAcknowledged,
     CaseClosed,
+    CaseOverdue,
     CaseRated,
     CaseReplied,
     CaseSplit,
     CaseState,
     Kind,
     Level,
+    Stage,
 )
 from shared.contracts.scoring import FactKind, ListItem, ListKind
 from shared.district import Name
@@ -94,7 +96,7 @@ async def test_a_case_that_is_not_public_shows_its_community_and_no_more(portal:
 
 async def test_an_overdue_case_says_so(portal: Inside) -> None:
     await heard(portal, case_event(due_at=NOON - timedelta(hours=1)))
-    assert "已超期 1 小时 0 分" in (await portal.http.get(f"/cases/{CASE}")).text
+    assert "整改超时 1 小时 0 分" in (await portal.http.get(f"/cases/{CASE}")).text
     assert CASE in (await portal.http.get("/cases?overdue=1")).text
 
 
@@ -142,14 +144,43 @@ async def test_a_case_shows_who_helps_how_late_it_is_and_what_was_done(portal: I
     late: dict[str, Any] = {
         "state": CaseState.REPLIED,
         "due_at": None,
+        "stage": Stage.VERIFY,
+        "stage_due_at": NOON - timedelta(hours=1),
         "level": Level.ORANGE,
         "supporting": ("chengguan", "jiaojing"),
     }
     await heard(portal, case_event(photos=("one",)), case_event(2, CaseReplied, reply_photos=("after",), **late))
     page = (await portal.http.get(f"/cases/{CASE}")).text
-    for shown in ("/units/chengguan", "/units/jiaojing", "超期·橙色督办", "整改后照片", "/photos/after/thumb"):
+    for shown in ("/units/chengguan", "/units/jiaojing", "核查超时 1 小时 0 分", "整改后照片", "/photos/after/thumb"):
         assert shown in page
-    assert "超期·橙色督办" in (await portal.http.get("/cases")).text
+    assert '<span class="badge level-orange">核查超时</span>' in (await portal.http.get("/cases")).text
+
+
+SLOW: dict[str, Any] = {
+    "stage": Stage.ACKNOWLEDGE,
+    "stage_due_at": NOON - timedelta(hours=33),
+    "due_at": NOON + timedelta(hours=17),
+    "level": Level.ORANGE,
+}
+
+
+async def test_what_is_late_and_what_is_not_are_named_by_their_stage(portal: Inside) -> None:
+    late = {"stage": Stage.ACKNOWLEDGE, "level": Level.ORANGE, "due_at": SLOW["stage_due_at"], "reached_at": NOON}
+    await heard(portal, case_event(case="20261103-INTIMEINTI"), case_event(**SLOW))
+    await heard(portal, case_event(2, CaseOverdue, more=late, **SLOW))
+    for address in ("/", "/cases", f"/cases/{CASE}"):
+        page = (await portal.http.get(address)).text
+        assert '<span class="badge level-orange">签收超时</span>' in page
+        assert "签收超时 1 天 9 小时" in page
+        assert (
+            re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", page)).count("签收超时 1 天 9 小时 · 整改还剩 17 小时 0 分") == 1
+        )
+        assert "督办" not in page
+    assert re.search(r"<dd class=\"late\">1</dd>", (await portal.http.get("/")).text)
+    overdue = (await portal.http.get("/cases?overdue=1")).text
+    assert set(re.findall(r'href="/cases/(20261103-\w+)"', overdue)) == {CASE}
+    history = (await portal.http.get(f"/cases/{CASE}")).text.partition('<ol class="timeline">')[2]
+    assert "签收超时" in history.partition("</ol>")[0]
 
 
 async def test_cases_that_belong_together_lead_to_each_other(portal: Inside) -> None:

@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from services.portal.repo import SESSIONS
+from shared.contracts.reports import Level, Stage
 from tests.inprocess import Inside
-from tests.integration.portal_world import CODE, NO_PHOTO, PHOTO, FakeReports, a_portal, hidden
-from tests.unit.portal.events import CASE, NOON
+from tests.integration.portal_world import CODE, NO_PHOTO, PHOTO, FakeReports, a_portal, heard, hidden
+from tests.unit.portal.events import CASE, NOON, case_event
 
 
 def view(**change: Any) -> dict[str, Any]:
@@ -348,3 +349,11 @@ async def test_what_was_written_moves_nothing_beside_it(portal: Inside, reports:
     page = (await shown(portal)).text
     for part in ("<bdi>在北门12-3</bdi>", "<bdi>\u06733号-2</bdi>", "<bdi>哪栋？</bdi>"):
         assert part in page
+
+
+async def test_the_reporter_sees_which_stage_is_late(portal: Inside, reports: FakeReports) -> None:
+    late: dict[str, Any] = {"stage": Stage.ACKNOWLEDGE, "stage_due_at": NOON - timedelta(hours=2), "level": Level.BLUE}
+    await heard(portal, case_event(**late))
+    reports.tracked[CODE] = view(state="dispatched")
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", (await shown(portal)).text))
+    assert "签收超时 2 小时 0 分 · 整改还剩 4 小时 0 分" in page

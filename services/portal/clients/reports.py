@@ -89,10 +89,6 @@ class Tracked(BaseModel):
     may: tuple[str, ...] = ()
     timeline: tuple[TrackedLine, ...] = ()
 
-    def is_overdue(self, now: datetime) -> bool:
-        """Whether a limit has run out and the unit has not replied yet."""
-        return self.due_at is not None and self.due_at < now
-
 
 class Reports:
     """The reports service. Every method raises Unavailable when it does not answer, or not sensibly."""

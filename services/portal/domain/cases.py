@@ -11,11 +11,50 @@ from shared.contracts.reports import CaseState, Channel, Kind, Level, Stage
 
 @dataclass(frozen=True)
 class Happened:
-    """One line of a case's history; `kind` is the event's name without prefix and version (`case-overdue`)."""
+    """One line of a case's history; `kind` is the event's name without prefix and version (`case-overdue`).
+
+    `stage` is whose limit ran out, where one other than that of the work did (`case-stage-overdue`).
+    """
 
     kind: str
     at: datetime
     unit: str | None = None
+    stage: Stage | None = None
+
+
+class Limit(NamedTuple):
+    """Until when the stage has to be over."""
+
+    stage: Stage
+    due_at: datetime
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits that run for a case: `due_at` that of the work, `stage_due_at` that of the stage it is in.
+
+    What has run out among them is what the badge, the filter and the figure call overdue; `level` is how late it is.
+    """
+
+    due_at: datetime | None
+    stage: Stage | None = None
+    stage_due_at: datetime | None = None
+    level: Level | None = None
+
+    @property
+    def running(self) -> tuple[Limit, ...]:
+        """That of the stage first. A reporter who is asked something delays nobody."""
+        stage = () if self.stage in NOT_OF_OFFICES else ((self.stage, self.stage_due_at),)
+        limits = (*stage, (Stage.RECTIFY, self.due_at))
+        return tuple(Limit(stage, due_at) for stage, due_at in limits if stage is not None and due_at is not None)
+
+    def overdue(self, now: datetime) -> tuple[Limit, ...]:
+        """Those that have run out."""
+        return tuple(limit for limit in self.running if limit.due_at < now)
+
+
+NOT_OF_OFFICES = frozenset({None, Stage.ANSWER, Stage.RECTIFY})
+"""Stages whose `stage_due_at` is no limit of its own: none, that of the reporter, and that of the work (`due_at`)."""
 
 
 class ShownPlace(NamedTuple):
@@ -72,9 +111,14 @@ class CaseView:
         """The case with no more of its place than the community."""
         return replace(self, longitude=None, latitude=None, address="")
 
+    @property
+    def limits(self) -> Limits:
+        """The limits that run for it now."""
+        return Limits(self.due_at, self.stage, self.stage_due_at, self.level)
+
     def is_overdue(self, now: datetime) -> bool:
-        """Whether a limit has run out and the unit has not replied yet."""
-        return self.due_at is not None and self.due_at < now
+        """Whether a limit has run out, and what it is for has not been done yet."""
+        return bool(self.limits.overdue(now))
 
     @property
     def step(self) -> int | None:

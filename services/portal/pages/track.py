@@ -6,6 +6,7 @@ The code is typed once and then stands behind a session; it is never in an addre
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from fastapi import Request, Response
 from starlette.datastructures import FormData
@@ -15,7 +16,7 @@ from services.portal.api.access import Anyone
 from services.portal.clients.peer import Rejected
 from services.portal.clients.reports import Tracked
 from services.portal.commands.photos import PhotosRefused, hand_in
-from services.portal.domain.cases import step_of
+from services.portal.domain.cases import Limits, step_of
 from services.portal.forms import (
     ACTIONS,
     BODY_BYTES,
@@ -184,6 +185,7 @@ async def _view(
         "tracked",
         status,
         tracked=tracked,
+        limits=await _limits(request, tracked) if tracked else None,
         step=step_of(tracked.state) if tracked and tracked.kind is Kind.PROBLEM else None,
         feedback=feedback,
         blank=Feedback,
@@ -193,6 +195,13 @@ async def _view(
         megabytes=PHOTO_BYTES // 1_048_576,
         now=runtime_of(request).clock.now(),
     )
+
+
+async def _limits(request: Request, tracked: Tracked) -> Limits:
+    """The limits of the case, that of its stage as the board has it: reports tells reporters that of the work only."""
+    case = await resources_of(request).board.cases.one(tracked.case)
+    limits = case.limits if case is not None and case.state is tracked.state else Limits(None)
+    return replace(limits, due_at=tracked.due_at)
 
 
 async def _refused(request: Request, resources: Resources, error: Rejected) -> Response:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.portal.domain.cases import CaseView
+from services.portal.domain.cases import NOT_OF_OFFICES, CaseView
 from services.portal.repo import NEWEST
 from services.portal.views.cursor import after, cursor_at
 from shared.clock import CHINA
-from shared.contracts.reports import CaseState, Kind
+from shared.contracts.reports import CaseState, Kind, Stage
 from shared.store import Collection, Store
 from shared.store.collection import Filter
 
@@ -39,9 +39,14 @@ class CaseFilter:
             filter["state"] = self.state.value
         if self.kind is not None:
             filter["kind"] = self.kind.value
-        if self.overdue:
-            filter["due_at"] = {"$lt": now}
-        return {**filter, **after(self.after, "registered_at")}
+        conditions = [filter, overdue(now) if self.overdue else {}, after(self.after, "registered_at")]
+        return {"$and": [each for each in conditions if each]} if any(conditions) else {}
+
+
+def overdue(now: datetime) -> Filter:
+    """What `CaseView.is_overdue` says of a case."""
+    stages = [stage.value for stage in Stage if stage not in NOT_OF_OFFICES]
+    return {"$or": [{"due_at": {"$lt": now}}, {"stage_due_at": {"$lt": now}, "stage": {"$in": stages}}]}
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class Cases:
         midnight = now.astimezone(CHINA).replace(hour=0, minute=0, second=0, microsecond=0)
         return Figures(
             today=await self._store.count(self._cases, {"registered_at": {"$gte": midnight}}),
-            overdue=await self._store.count(self._cases, {"due_at": {"$lt": now}}),
+            overdue=await self._store.count(self._cases, overdue(now)),
             closed=await self._store.count(
                 self._cases, {"closed_at": {"$gte": midnight.replace(day=1)}, "kind": {"$ne": Kind.PRAISE.value}}
             ),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.portal.domain.cases import STEPS, CaseView, step_of
+from services.portal.domain.cases import STEPS, CaseView, Limits, step_of
 from services.portal.handlers import BOARD, CASE_EVENTS, feed
 from services.portal.repo import CASES, ENTRIES, LISTS, MEASURES, STANDINGS
 from shared.clock import FixedClock
@@ -173,7 +173,8 @@ async def test_what_runs_out_is_told_apart_and_at_the_moment_it_did(stage: Stage
     more = {"stage": stage, "level": level, "due_at": NOON + timedelta(hours=4), "reached_at": reached_at}
     at = NOON + timedelta(hours=12)
     await handled(store, [LIFE[0], case_event(2, CaseOverdue, at=at, overdue_at=NOON + timedelta(hours=4), more=more)])
-    assert [(line.kind, line.at) for line in (await shown(store)).timeline][1:] == [(kind, reached_at)]
+    [line] = (await shown(store)).timeline[1:]
+    assert (line.kind, line.at, line.stage) == (kind, reached_at, None if stage is Stage.RECTIFY else stage)
 
 
 async def test_every_kind_of_event_becomes_a_line_of_its_own_name() -> None:
@@ -188,6 +189,23 @@ async def test_every_kind_of_event_becomes_a_line_of_its_own_name() -> None:
     assert [line.kind for line in (await shown(store)).timeline] == [
         event.type.removeprefix("chuangwen.reports.").removesuffix(".v1") for event in events
     ]
+
+
+@pytest.mark.parametrize(
+    ("stage", "running"),
+    [
+        (None, ["rectify"]),
+        (Stage.ACKNOWLEDGE, ["acknowledge", "rectify"]),
+        (Stage.RECTIFY, ["rectify"]),
+        (Stage.ANSWER, ["rectify"]),
+        (Stage.VERIFY, ["verify", "rectify"]),
+    ],
+)
+def test_the_limits_that_run_are_those_of_offices(stage: Stage | None, running: list[str]) -> None:
+    limits = Limits(NOON + timedelta(hours=1), stage, NOON)
+    assert [limit.stage for limit in limits.running] == running
+    assert [limit.stage for limit in limits.overdue(NOON + timedelta(minutes=1))] == running[:-1]
+    assert Limits(None).running == ()
 
 
 async def test_a_case_that_rests_is_not_overdue_however_long_ago_its_limit_ended() -> None:

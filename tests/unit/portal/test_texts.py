@@ -12,7 +12,7 @@ from services.portal.domain.cases import STEPS
 from services.portal.forms import ACTIONS, Report
 from services.portal.handlers import CASE_EVENTS
 from services.portal.rendering import ROOM
-from shared.contracts.reports import CaseState, Channel, Kind, Level
+from shared.contracts.reports import CaseState, Channel, Kind, Level, Stage
 from shared.contracts.scoring import FactKind, ListKind
 
 TEXTS: dict[str, dict[str, str]] = json.loads((ROOM / "texts.json").read_text(encoding="utf-8"))
@@ -25,7 +25,7 @@ PUT_TOGETHER: dict[str, set[str]] = {
     "kind-": {model.TYPE.split(".")[-2] for model in CASE_EVENTS} | set(Kind) | {"case-stage-overdue"},
     "kind-case-overdue-": {level.value for level in Level} - {"blue"},
     "kind-hint-": {Kind.PROBLEM, Kind.PRAISE},
-    "level-": set(Level),
+    "stage-": set(Stage),
     "publication-": {"pending", "withheld"},
     "done-": set(ACTIONS),
     "feedback-title-": set(ACTIONS),

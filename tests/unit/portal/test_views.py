@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,12 @@ from services.portal.district import District, Rung
 from services.portal.domain.cases import CaseView
 from services.portal.handlers import feed
 from services.portal.rendering import Pages, _span
+from services.portal.repo import CASES
 from services.portal.views import Board
 from services.portal.views.cases import CaseFilter
 from services.portal.views.standings import plain
 from shared.clock import FixedClock
-from shared.contracts.reports import CaseState
+from shared.contracts.reports import CaseState, Stage
 from shared.contracts.scoring import ListKind, MeasureState
 from shared.district import Name
 from shared.readmodel import Generation
@@ -157,6 +159,20 @@ async def test_cases_are_found_by_what_they_are(board: Board) -> None:
     assert await count(overdue=True) == 1
     assert await count(state=CaseState.DISPATCHED, community="430476001007", category="exposed-rubbish") == 8
     assert await count(state=CaseState.CLOSED) == 0
+
+
+async def test_the_filter_and_the_figure_mean_by_overdue_what_the_badge_means(board: Board, store: Store) -> None:
+    uow = store.unit()
+    for number, stage in enumerate([*Stage, None]):
+        for hours in (-1, 1):
+            times: dict[str, Any] = {"stage_due_at": NOON + timedelta(hours=hours), "due_at": None}
+            event = case_event(case=f"20261103-BBBBBBBB{number:02}-{hours + 1}", stage=stage, **times)
+            await feed(FIRST).handle(uow, event, EVERYWHERE)
+    await store.commit(uow)
+    every = await store.find(FIRST(CASES), {})
+    badged = {case.id for case in every if case.is_overdue(NOON)}
+    assert {case.id for case in (await board.cases.page(CaseFilter(overdue=True), NOON, 100)).cases} == badged
+    assert (await board.cases.figures(NOON)).overdue == len(badged) == len(Stage) - 2 + 1
 
 
 @pytest.mark.parametrize("after", ["nonsense", "-", "99999999999999999999-x", "-1-x"])

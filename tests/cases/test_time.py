@@ -125,6 +125,11 @@ async def test_D08_a_leap_day_begins_and_ends_a_period(reports: Inside, scoring:
     assert answer.status_code == 422
 
 
+async def test_D08_retention_runs_on_a_leap_day(reports: Inside) -> None:
+    with shown(reports, china("2028-02-29T10:00:00")):
+        got(await reports.http.post("/retention/runs", headers=reports.token("operator")))
+
+
 SCORING_NUMBERS = [
     f"/units/huanwei/ledger?limit={HUGE}",
     f"/units/huanwei/ledger?after={HUGE}",

@@ -66,6 +66,38 @@ async def test_D02_at_an_edge_of_opening_hours_no_minute_is_lost(reports: Inside
     assert await due(reports, "exposed-rubbish", filed_at) == china(expected)
 
 
+@pytest.mark.parametrize(
+    ("category", "filed_at"),
+    [
+        ("street-light", "2027-12-30T17:00:00"),
+        ("exposed-rubbish", "2027-12-31T17:00:00"),
+        ("exposed-rubbish", "2028-02-29T09:00:00"),
+    ],
+)
+async def test_D03_a_report_is_taken_and_handled_in_a_year_without_a_calendar(
+    reports: Inside, category: str, filed_at: str
+) -> None:
+    with shown(reports, china(filed_at)):
+        receipt = await filed(reports, REPORT | {"category": category})
+        case, tracking = receipt["case"], {"code": receipt["tracking"]}
+        await step(reports, case, "acknowledge", None, "officer", unit=receipt["unit"])
+        await step(reports, case, "reply", {"text": "已处理"}, "officer", unit=receipt["unit"])
+        await step(reports, case, "verify", {"passed": False, "note": "未修好"}, "verifier")
+        await step(reports, case, "reply", {"text": "已处理"}, "officer", unit=receipt["unit"])
+        await step(reports, case, "verify", {"passed": True}, "verifier")
+        await step(reports, case, "close", None, "office")
+        await step(reports, case, "reopen", {"reason": "又坏了"}, "office")
+        got(await reports.http.post("/tracking", json=tracking))
+
+
+async def test_D03_orders_of_the_hotline_are_taken_in_a_year_without_a_calendar(reports: Inside) -> None:
+    row = {"时间": "2027-12-30 08:40", "类别": "市政设施/路灯", "社区": "祥光社区", "内容": "路灯不亮"}
+    rows = [row | {"工单号": f"HY-D03-{number}"} for number in range(2)]
+    with shown(reports, china("2027-12-30T17:00:00")):
+        answer = await reports.http.post("/imports/hotline", json={"rows": rows}, headers=reports.token("service"))
+    assert [each["outcome"] for each in got(answer)["rows"]] == ["filed", "filed"]
+
+
 async def test_D03_a_unit_may_appeal_in_a_year_without_a_calendar(scoring: Inside) -> None:
     moment = china("2027-12-31T17:00:00")
     with shown(scoring, moment):

@@ -251,6 +251,10 @@ def refuse_contradiction(roles: frozenset[Role], unit: str | None) -> None:
         raise Unauthenticated("token-with-unit", role=Role.LEADER.value)
 
 
+Admission = Callable[[Request, Principal], None]
+"""Raises TooMany for a caller who has asked too often, or anything else that a request is to be refused with."""
+
+
 class Access(SecurityBase):
     """The declaration of who a route is for; as a dependency it gives the Principal.
 
@@ -260,16 +264,25 @@ class Access(SecurityBase):
     scheme_name = "bearer"
     model = HTTPBearer(bearerFormat="JWT", description="A token of the district's identity provider")
 
-    def __init__(self, roles: frozenset[Role], anonymous: bool, act: str = "", impartial: bool = False) -> None:
+    def __init__(
+        self,
+        roles: frozenset[Role],
+        anonymous: bool,
+        act: str = "",
+        impartial: bool = False,
+        admit: Admission | None = None,
+    ) -> None:
         """`act` is the command that the route gives, where a service's table says who may give it.
 
         `impartial`: the command is a decision that nobody takes in their own cause (see shared/own_cause.py); the
         service refuses it when it knows whom it concerns.
+        `admit` is asked once for each request before anything of it is read: where callers are counted.
         """
         self.roles = roles
         self.anonymous = anonymous
         self.act = act
         self.impartial = impartial
+        self._admit = admit
 
     async def __call__(self, request: Request) -> Principal:
         if request.scope.get("access") is self:
@@ -281,17 +294,19 @@ class Access(SecurityBase):
         if self.roles and principal.roles.isdisjoint(self.roles):
             raise Forbidden("role-required", roles=", ".join(sorted(self.roles)))
         request.scope.update(access=self, principal=principal)
+        if self._admit is not None:
+            self._admit(request, principal)
         return principal
 
 
-def anyone() -> Access:
+def anyone(*, act: str = "", admit: Admission | None = None) -> Access:
     """The route is for everybody; a token is not needed, but a bad one is refused."""
-    return Access(frozenset(), anonymous=True)
+    return Access(frozenset(), anonymous=True, act=act, admit=admit)
 
 
-def require(*roles: Role, act: str = "", impartial: bool = False) -> Access:
+def require(*roles: Role, act: str = "", impartial: bool = False, admit: Admission | None = None) -> Access:
     """The route is for callers with one of the roles, or for any known caller when none is named."""
-    return Access(frozenset(roles), anonymous=False, act=act, impartial=impartial)
+    return Access(frozenset(roles), anonymous=False, act=act, impartial=impartial, admit=admit)
 
 
 async def _identify(request: Request) -> Principal:

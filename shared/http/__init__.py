@@ -8,6 +8,7 @@ async def submit(request: Request, body: SubmitCase, caller: Annotated[Principal
 """
 
 from shared.http.application import Limits, Probe, UndeclaredRoute, create_app
+from shared.http.body import Body
 from shared.http.download import Download, Slots
 from shared.http.edge import BODY_LIMIT
 from shared.http.idempotency import IDEMPOTENT, answer, answer_each
@@ -18,6 +19,7 @@ from shared.http.shares import Shares
 __all__ = [
     "BODY_LIMIT",
     "IDEMPOTENT",
+    "Body",
     "Download",
     "Limits",
     "Probe",

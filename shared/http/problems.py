@@ -111,8 +111,18 @@ _FIELD_RULES = {
     "enum": FieldRule("field-not-offered", "expected"),
     "literal_error": FieldRule("field-not-offered", "expected"),
     "finite_number": FieldRule("field-not-finite"),
+    "date_out_of_range": FieldRule("field-out-of-calendar", "limit"),
+    "plus_unescaped": FieldRule("field-plus-unescaped"),
+    "text_unreadable": FieldRule("field-malformed"),
 }
 _UNNAMED = FieldRule("field-invalid")
+
+
+class BodyTooComplex(HTTPException):
+    """A body of more members, values or levels than anything that is accepted."""
+
+    def __init__(self) -> None:
+        super().__init__(413)
 
 
 class BodyTooLarge(HTTPException):
@@ -150,6 +160,8 @@ async def of_http(request: Request, error: HTTPException) -> Response:
     """A refusal of the framework: no such route, wrong method, unreadable body."""
     if isinstance(error, BodyTooLarge):
         return Problem("body-too-large", 413, params={"limit": error.limit}).answer(request)
+    if isinstance(error, BodyTooComplex):
+        return Problem("body-too-complex", 413).answer(request)
     known = {
         400: Problem("body-malformed", 400),
         404: Problem("route-not-found", 404),

@@ -11,8 +11,11 @@ from functools import lru_cache
 from io import BytesIO
 
 from PIL import ExifTags, Image, ImageCms, ImageDraw
+from pillow_heif import register_heif_opener
 
 from shared.files import Kind
+
+register_heif_opener()
 
 RED, GREEN, BLUE, WHITE = (230, 20, 20), (20, 200, 20), (20, 20, 230), (255, 255, 255)
 CORNERS = (RED, GREEN, BLUE, WHITE)
@@ -91,9 +94,9 @@ def webp_of_canvas(width: int, height: int) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def jpeg_of_scans(more: int, before: bytes = b"") -> bytes:
+def jpeg_of_scans(more: int, before: bytes = b"", edge: int = 64) -> bytes:
     """A progressive JPEG whose last scan is there `more` times more, after the bytes `before`."""
-    whole = encoded(corners(64, 64), progressive=True)
+    whole = encoded(corners(edge, edge), progressive=True)
     last = whole[whole.rindex(b"\xff\xda") : -2]
     return whole[:-2] + before + last * more + whole[-2:]
 

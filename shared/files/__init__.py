@@ -18,11 +18,11 @@ never used again.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from hashlib import sha256
 
 from shared.errors import Invalid, TooLarge
-from shared.files.likeness import MOST_DIFFERING, Likeness
 from shared.files.photo import (
     AGAIN_AFTER,
     MOST_REGIONS,
@@ -33,14 +33,16 @@ from shared.files.photo import (
     Photo,
     PhotoState,
 )
-from shared.files.picture import Hint, Kind, Picture, Region, Size
 from shared.files.shelf import Shelf, new_copies, new_original
 from shared.files.upkeep import Upkeep
-from shared.files.workers import MOST_WAITING, Workers
+from shared.pictures.decoders import EACH_WAITING, MOST_WAITING, decoders
+from shared.pictures.likeness import MOST_DIFFERING, Likeness
+from shared.pictures.picture import Hint, Kind, Region, Size
 from shared.store import Store, UnitOfWork
 
 __all__ = [
     "AGAIN_AFTER",
+    "EACH_WAITING",
     "MOST_BYTES",
     "MOST_DIFFERING",
     "MOST_REGIONS",
@@ -70,17 +72,18 @@ class Files:
         """`alike_bits`: in how many bits the likenesses of one picture may differ, at most `MOST_DIFFERING`."""
         self._store = store
         self._shelf = Shelf(store)
-        self._workers = Workers()
-        self._upkeep = Upkeep(store, self._shelf, self._workers, alike_bits)
+        self._upkeep = Upkeep(store, self._shelf, alike_bits)
 
-    async def put(self, content: bytes) -> Photo:
-        """Keep a photo, unclaimed. One that is refused leaves no trace.
+    async def put(self, content: bytes, by: str | None = None) -> Photo:
+        """Keep a photo, unclaimed; `by` is the address or account it comes from. One that is refused leaves no trace.
 
         Raises Unsupported (`photo-kind-unsupported`), Invalid (`photo-empty`, `photo-broken`,
-        `photo-too-many-pixels`), TooLarge (`photo-too-large`), and Unavailable when too many wait already.
+        `photo-too-many-pixels`), TooLarge (`photo-too-large`), TooMany (`rate-limited`) when too many of theirs wait
+        already, and Unavailable when too many of everybody's do.
         """
-        digest = await self._workers.run(lambda: sha256(_admitted(content)).hexdigest())
-        return await self._share(digest) or await self._keep(digest, content)
+        _admit(content)
+        digest = await asyncio.to_thread(lambda: sha256(content).hexdigest())
+        return await self._share(digest) or await self._keep(digest, content, by)
 
     async def copy(self, photo: Photo, size: Size) -> bytes:
         """The public copy: a JPEG. Raises NotFound (`photos-not-found`)."""
@@ -112,8 +115,8 @@ class Files:
 
         return await self._store.run(share)
 
-    async def _keep(self, digest: str, content: bytes) -> Photo:
-        picture = await self._workers.run(lambda: Picture.read(content))
+    async def _keep(self, digest: str, content: bytes, by: str | None) -> Photo:
+        picture = await decoders().read(content, by=by)
         original, copies = new_original(digest), new_copies()
         told = Content(
             sha256=digest,
@@ -153,10 +156,9 @@ def _new(uow: UnitOfWork, content: Content, original: str, copies: str | None) -
     return photo
 
 
-def _admitted(content: bytes) -> bytes:
-    """The content, if its length may be that of a photo."""
+def _admit(content: bytes) -> None:
+    """Raises Invalid and TooLarge for a length that no photo has."""
     if not content:
         raise Invalid("photo-empty")
     if len(content) > MOST_BYTES:
         raise TooLarge("photo-too-large", limit=MOST_BYTES)
-    return content

@@ -9,8 +9,8 @@ from enum import StrEnum
 
 from shared.deadlines import Deadline
 from shared.errors import Invalid, Refused
-from shared.files.likeness import Likeness
-from shared.files.picture import Hint, Kind, Region
+from shared.pictures.likeness import Likeness
+from shared.pictures.picture import Hint, Kind, Region
 from shared.store import Collection, Index, UnitOfWork
 
 UNCLAIMED_FOR = timedelta(hours=24)

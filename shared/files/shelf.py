@@ -6,7 +6,7 @@ import secrets
 
 from shared.errors import NotFound
 from shared.files.photo import Photo
-from shared.files.picture import Kind, Picture, Size
+from shared.pictures.picture import Kind, Picture, Size
 from shared.store import Store
 
 ORIGINAL = "original"

@@ -14,9 +14,8 @@ from pydantic import TypeAdapter
 from shared import telemetry
 from shared.errors import Conflict, DomainError, Unavailable
 from shared.files.photo import PHOTOS, Content, Photo, PhotoState
-from shared.files.picture import Picture
 from shared.files.shelf import Shelf, new_copies
-from shared.files.workers import AT_ONCE, Workers
+from shared.pictures.decoders import AT_ONCE, decoders
 from shared.store import Store, UnitOfWork
 from shared.store.collection import Document, Filter
 
@@ -34,10 +33,9 @@ _content = TypeAdapter(Content).validate_python
 class Upkeep:
     """Does what committed photos need: one photo at a time for each, whatever commits come in between."""
 
-    def __init__(self, store: Store, shelf: Shelf, workers: Workers, alike_bits: int) -> None:
+    def __init__(self, store: Store, shelf: Shelf, alike_bits: int) -> None:
         self._store = store
         self._shelf = shelf
-        self._workers = workers
         self._alike_bits = alike_bits
         self._drawing = asyncio.Semaphore(AT_ONCE)
         self._news: dict[str, Photo] = {}
@@ -111,7 +109,7 @@ class Upkeep:
         """New copies, which are spare until they are complete and still what is wanted."""
         async with self._drawing:
             content = await self._shelf.original(photo)
-            picture = await self._workers.run(lambda: Picture.read(content, photo.blackened), always=True)
+            picture = await decoders().redraw(content, photo.blackened)
         copies = new_copies()
 
         async def announce(uow: UnitOfWork) -> None:

@@ -7,30 +7,31 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from io import BytesIO
+from typing import Any
 
 from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageFile
-from pillow_heif import register_heif_opener
 
-from shared import telemetry
 from shared.clock import CHINA
-from shared.errors import DomainError, Invalid, Unavailable, Unsupported
-from shared.files import heic
-from shared.files.likeness import Likeness
+from shared.errors import DomainError, Invalid, Unsupported
 from shared.geo import Point
+from shared.pictures import heic
+from shared.pictures.likeness import Likeness
 
-MOST_SCANS = 100
+try:
+    import pillow_heif
+except ImportError:  # an extra: its wheel has parts under the GPL (docs/dependencies.md)
+    pillow_heif = None
+
+MOST_SCANS = 64
 """Passes over one JPEG (progressive ones have about 10): many tiny ones keep a processor busy for an hour."""
+MOST_SCANNED = 400_000_000
+"""Pixels of all passes together: ten over the 40 million of a large progressive photo, fewer over a larger one."""
 QUALITY = 82
-
-log = telemetry.logger(__name__)
-
-# Planes of depth and embedded thumbnails are not what the photo shows; tiles are decoded by one thread, as all else is.
-register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
 
 class Kind(StrEnum):
@@ -113,27 +114,58 @@ class Picture:
         """Its copies are black in the regions.
 
         Raises Unsupported (`photo-kind-unsupported`), Invalid (`photo-broken`, `photo-too-many-pixels`), and
-        Unavailable for lack of memory.
+        MemoryError.
         """
         kind = _kind(content)
         try:
-            _refuse_hostile(kind, content)
+            scans = _refuse_hostile(kind, content)
             with Image.open(BytesIO(content), formats=[kind.decoder]) as image:
-                return cls._of(kind, image, blackened)
+                return cls._of(kind, image, scans, blackened)
         except Image.DecompressionBombError:
             raise _too_many(kind.most_pixels) from None
-        except DomainError:
+        except (DomainError, MemoryError):
             raise
-        except MemoryError as error:
-            raise Unavailable("no memory to decode a photo") from error
         except Exception as error:  # decoders answer hostile bytes with whatever fails first; all means one thing
             raise Invalid("photo-broken") from error
 
+    def packed(self) -> tuple[dict[str, Any], list[bytes]]:
+        """As a header that JSON can hold, and the copies in the order that it names."""
+        header: dict[str, Any] = {
+            "kind": self.kind,
+            "width": self.width,
+            "height": self.height,
+            "likeness": asdict(self.likeness) if self.likeness else None,
+            "place": (self.hint.place.longitude, self.hint.place.latitude) if self.hint and self.hint.place else None,
+            "taken_at": self.hint.taken_at.isoformat() if self.hint and self.hint.taken_at else None,
+            "copies": {size: len(copy) for size, copy in self.copies.items()},
+        }
+        return header, list(self.copies.values())
+
     @classmethod
-    def _of(cls, kind: Kind, image: ImageFile.ImageFile, blackened: Sequence[Region]) -> Picture:
+    def unpacked(cls, header: Mapping[str, Any], read: Callable[[int], bytes]) -> Picture:
+        """What was packed; `read` gives the next bytes. Raises ValueError, KeyError and TypeError for anything else."""
+        place = Point(*map(float, header["place"])) if header["place"] else None
+        taken_at = datetime.fromisoformat(header["taken_at"]) if header["taken_at"] else None
+        likeness = header["likeness"]
+        copies = {Size(size): read(int(length)) for size, length in header["copies"].items()}
+        if set(copies) != set(Size) or any(not copy.startswith(_JPEG_START) for copy in copies.values()):
+            raise ValueError("copies are missing")
+        return cls(
+            Kind(header["kind"]),
+            int(header["width"]),
+            int(header["height"]),
+            Likeness.told(int(likeness["across"], 16), int(likeness["down"], 16)) if likeness else None,
+            Hint(place, taken_at) if place or taken_at else None,
+            copies,
+        )
+
+    @classmethod
+    def _of(cls, kind: Kind, image: ImageFile.ImageFile, scans: int, blackened: Sequence[Region]) -> Picture:
         width, height = image.size
         if width * height > (limit := _most_pixels(kind, image)):
             raise _too_many(limit)
+        if width * height * scans > MOST_SCANNED:
+            raise Invalid("photo-broken")
         orientation, hint = _orientation(image), _hint(image)
         sheet = _drawn_anew(image, orientation)
         likeness = Likeness.of(sheet)
@@ -146,8 +178,10 @@ class Picture:
         return cls(kind, width, height, likeness, hint, copies)
 
 
-# A marker that is neither a stuffed byte nor a restart within a scan (ITU-T T.81, B.1.1).
-_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
+_JPEG_START = b"\xff\xd8\xff"
+# A marker that is neither a stuffed byte nor a restart within a scan (ITU-T T.81, B.1.1). Of the fill bytes before it
+# only the last is asked for: a search for all of them would begin anew at each.
+_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 _SCAN, _END, _BARE = 0xDA, 0xD9, frozenset({0x01, 0xD8})
 # Brands of files whose pictures are coded with HEVC (ISO/IEC 23008-12, annex B).
 _HEVC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
@@ -165,15 +199,16 @@ _LYING = frozenset({5, 6, 7, 8})
 
 
 def _kind(content: bytes) -> Kind:
-    if content.startswith(b"\xff\xd8\xff"):
+    if content.startswith(_JPEG_START):
         return Kind.JPEG
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return Kind.PNG
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return Kind.WEBP
-    if content[4:8] == b"ftyp" and not _HEVC.isdisjoint(_brands(content)):
+    if pillow_heif and content[4:8] == b"ftyp" and not _HEVC.isdisjoint(_brands(content)):
         return Kind.HEIC
-    raise Unsupported("photo-kind-unsupported", kinds=", ".join(kind.name for kind in Kind))
+    kinds = [kind.name for kind in Kind if kind is not Kind.HEIC or pillow_heif]
+    raise Unsupported("photo-kind-unsupported", kinds=", ".join(kinds))
 
 
 def _brands(content: bytes) -> list[bytes]:
@@ -182,16 +217,49 @@ def _brands(content: bytes) -> list[bytes]:
     return [content[8:12], *(content[at : at + 4] for at in range(16, end, 4))]
 
 
-def _refuse_hostile(kind: Kind, content: bytes) -> None:
-    """Raises Invalid, or ValueError, for what would cost far more to decode than its size tells."""
-    if kind is Kind.JPEG and _has_too_many_scans(content):
-        raise Invalid("photo-broken")
+def warm_up() -> None:
+    """Whatever is read from files when it is first needed is read now."""
+    Image.init()
+    if pillow_heif:
+        # Planes of depth and embedded thumbnails are not what the photo shows; one thread decodes, as everywhere.
+        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+    for kind in ("JPEG", "PNG", "WEBP"):
+        written = BytesIO()
+        Image.new("RGB", (16, 16)).save(written, kind)
+        Picture.read(written.getvalue())
+    _moment({ExifTags.Base.DateTimeOriginal: "2026:01:01 00:00:00"})
+    ImageCms.createProfile("sRGB")
+
+
+def _refuse_hostile(kind: Kind, content: bytes) -> int:
+    """How many passes a JPEG takes, of other kinds one.
+
+    Raises Invalid, or ValueError, for what would cost far more to decode than its size tells.
+    """
     if kind is Kind.HEIC and heic.pixels_of(content) > kind.most_pixels:
         raise _too_many(kind.most_pixels)
+    if kind is Kind.WEBP and _webp_pixels(content) > kind.most_pixels:
+        raise _too_many(kind.most_pixels)
+    scans = _scans(content) if kind is Kind.JPEG else 1
+    if scans > MOST_SCANS:
+        raise Invalid("photo-broken")
+    return scans
 
 
-def _has_too_many_scans(content: bytes) -> bool:
-    """Whether the passes over a JPEG are too many. What follows its end does not count."""
+def _webp_pixels(content: bytes) -> int:
+    """Pixels of the sheet that its decoder takes memory for before it tells how large it is."""
+    if content[12:16] == b"VP8X":
+        width, height = (int.from_bytes(content[at : at + 3], "little") + 1 for at in (24, 27))
+    elif content[12:16] == b"VP8L":
+        sides = int.from_bytes(content[21:25], "little")
+        width, height = (sides & 0x3FFF) + 1, (sides >> 14 & 0x3FFF) + 1
+    else:
+        width, height = (int.from_bytes(content[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+    return width * height
+
+
+def _scans(content: bytes) -> int:
+    """The passes over a JPEG, counted up to one too many. What follows its end does not count."""
     at, scans = 2, 0
     while (found := _MARKER.search(content, at)) and found[1][0] != _END:
         at = found.end()
@@ -199,8 +267,8 @@ def _has_too_many_scans(content: bytes) -> bool:
             at += int.from_bytes(content[at : at + 2], "big")
         scans += found[1][0] == _SCAN
         if scans > MOST_SCANS:
-            return True
-    return False
+            break
+    return scans
 
 
 def _most_pixels(kind: Kind, image: Image.Image) -> int:
@@ -304,7 +372,7 @@ def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             source = ImageCms.ImageCmsProfile(BytesIO(profile))
             converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            log.debug("a colour profile that does not fit is left out")
+            pass  # a profile that does not fit is left out
         else:
             assert converted is not None, "only a conversion in place returns nothing"  # noqa: S101
             return converted

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from io import BytesIO
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +22,10 @@ from PIL import ExifTags, Image, ImageCms
 
 from shared.clock import FixedClock
 from shared.deadlines import Timekeeper
-from shared.errors import DomainError, Invalid, NotFound, Refused, TooLarge, Unavailable
+from shared.errors import DomainError, Invalid, NotFound, Refused, TooLarge, TooMany, Unavailable
 from shared.files import (
     AGAIN_AFTER,
+    EACH_WAITING,
     MOST_BYTES,
     MOST_DIFFERING,
     MOST_REGIONS,
@@ -35,8 +41,10 @@ from shared.files import (
     Region,
     Size,
 )
-from shared.files.heic import pixels_of
 from shared.geo import Point
+from shared.pictures.decoders import Decoders
+from shared.pictures.heic import pixels_of
+from shared.pictures.picture import Picture
 from shared.store import Store, UnitOfWork
 from shared.store.collection import Document
 from shared.testing.memory_store import MemoryDriver
@@ -56,6 +64,7 @@ from tests.photo_samples import (
 
 START = datetime(2026, 3, 2, 1, tzinfo=UTC)
 ALIKE_BITS = 6
+ROOT = Path(__file__).parents[2]
 UPRIGHT = ["red", "green", "blue", "white"]
 
 
@@ -240,6 +249,92 @@ async def test_more_photos_than_fit_into_memory_are_sent_away(scene: Scene) -> N
     answers = await asyncio.gather(*map(scene.files.put, each), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Photo] * MOST_WAITING + [Unavailable]
     assert isinstance(await scene.files.put(each[-1]), Photo)
+
+
+async def test_one_address_waits_in_its_own_line(scene: Scene) -> None:
+    each = [encoded(Image.new("RGB", (8, 8), (shade, 9, 0))) for shade in range(EACH_WAITING + 2)]
+    *greedy, other = await asyncio.gather(
+        *(scene.files.put(content, "1.2.3.4") for content in each[:-1]),
+        scene.files.put(each[-1], "1.2.3.5"),
+        return_exceptions=True,
+    )
+    assert [type(answer) for answer in greedy] == [Photo] * EACH_WAITING + [TooMany]
+    assert isinstance(other, Photo)
+
+
+# --- what would cost too much -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [48_000, MOST_BYTES])
+async def test_bytes_that_never_become_a_marker_cost_nothing(scene: Scene, length: int) -> None:
+    began = time.process_time()
+    with pytest.raises(Invalid, match="photo-broken"):
+        await scene.files.put(b"\xff\xd8" + b"\xff" * (length - 2))
+    assert time.process_time() - began < 1
+
+
+async def test_the_more_pixels_the_fewer_scans() -> None:
+    few = jpeg_of_scans(50, edge=2048)
+    with pytest.raises(Invalid, match="photo-broken"):
+        Picture.read(jpeg_of_scans(50, edge=4096))
+    assert Picture.read(few).width == 2048
+
+
+SLEEPER = "import time; time.sleep(600)"
+SPENT = "import os, signal; os.kill(os.getpid(), signal.SIGXCPU)"
+CRASHER = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+LIAR = "import sys; sys.stdout.buffer.write(b'\\0\\0\\0\\x02{}'); sys.stdout.flush(); sys.stdin.read()"
+MUMBLER = "import sys; sys.stdout.buffer.write(b'\\0\\0\\0\\x02xx'); sys.stdout.flush(); sys.stdin.read()"
+
+
+@pytest.mark.parametrize(
+    ("program", "outcome"),
+    [
+        (SPENT, Invalid),
+        (CRASHER, Invalid),
+        (KILLED, Unavailable),
+        (SLEEPER, Unavailable),
+        (LIAR, Unavailable),
+        (MUMBLER, Unavailable),
+        ("", Unavailable),
+    ],
+    ids=["computes for ever", "crashes", "is killed", "stalls", "lies", "mumbles", "ends"],
+)
+async def test_a_decoder_that_fails_takes_one_photo_with_it(
+    monkeypatch: pytest.MonkeyPatch, program: str, outcome: type[Exception]
+) -> None:
+    monkeypatch.setattr("shared.pictures.decoders.PATIENCE", 3.0)
+    decoders = Decoders([sys.executable, "-c", program])
+    began = time.monotonic()
+    with pytest.raises(outcome):
+        await decoders.read(encoded(corners(64, 48)))
+    assert time.monotonic() - began < 60
+    decoders._command = Decoders()._command
+    assert (await decoders.read(encoded(corners(64, 48)))).width == 64
+
+
+def confined(program: str) -> str:
+    """What a decoder answers that runs the program once it is confined."""
+    code = f"from shared.pictures import decoder\ndecoder.warm_up()\ndecoder._confine()\n{program}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    return done.stderr.strip().rpartition("\n")[2] or done.stdout.strip() or f"ended by {-done.returncode}"
+
+
+def test_a_decoder_may_open_no_file_and_take_no_more_memory_than_a_photo() -> None:
+    assert "Too many open files" in confined("open('/etc/hostname')")
+    assert "Too many open files" in confined("import socket; socket.socket()")
+    assert "MemoryError" in confined("bytes(2_000_000_000)")
+    assert confined("decoder._allow(1)\nwhile True: pass") == f"ended by {signal.SIGXCPU.value}"
+
+
+async def test_a_decoder_knows_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERSONAL_KEYS", "secret")
+    teller = (
+        "import os, signal; os.kill(os.getpid(), signal.SIGSEGV if 'PERSONAL_KEYS' in os.environ else signal.SIGKILL)"
+    )
+    with pytest.raises(Unavailable):
+        await Decoders([sys.executable, "-c", teller]).read(b"x")
 
 
 # --- what copies show ---------------------------------------------------------------------------------------

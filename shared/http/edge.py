@@ -6,7 +6,7 @@ import re
 import secrets
 import time
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import telemetry
@@ -51,6 +51,8 @@ class Edge:
     async def _run(self, scope: Scope, body: _BoundedBody, answer: _Answer) -> None:
         try:
             await self._app(scope, body.receive, answer.send)
+        except ClientDisconnect:
+            _log.info("the caller is gone", method=scope["method"], route=_template(scope))
         except Exception:
             _log.exception("unexpected error", method=scope["method"], route=_template(scope))
             if answer.status is not None:

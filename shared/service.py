@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal
 
-import uvicorn
 import uvloop
 from fastapi import FastAPI, Request
 from starlette.routing import Mount
@@ -32,7 +31,8 @@ from shared.consumer import MARKS, PARKED, Subscription, Worker
 from shared.contracts import TOPICS, Topic
 from shared.deadlines import Deadline, Timekeeper
 from shared.errors import Unavailable
-from shared.http import Limits, Probe, Router, create_app
+from shared.http import Limits, Probe, Router, create_app, operations_app
+from shared.http.server import Server, server
 from shared.kafka import Broker, Connection, KafkaBroker
 from shared.messages import Messages
 from shared.outbox import Relay
@@ -158,7 +158,7 @@ def open_broker(settings: KafkaSettings) -> KafkaBroker:
 def application(
     runtime: Runtime[R], *, serves: bool = True, live: Probe | None = None, ready: Probe | None = None
 ) -> FastAPI:
-    """The service's HTTP application; without `serves` only its probes and metrics."""
+    """The service's HTTP application; without `serves` only its probes."""
     service, settings = runtime.service, runtime.settings
     return create_app(
         service.name,
@@ -196,8 +196,12 @@ class Process(Generic[R]):
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self._stopping.set)
-        server = _Server(self._http_config())
-        parts = _Parts(asyncio.create_task(server.serve()), asyncio.create_task(telemetry.watch_event_loop()))
+        server, operations = self._servers()
+        parts = _Parts(
+            asyncio.create_task(server.serve()),
+            asyncio.create_task(operations.serve()),
+            asyncio.create_task(telemetry.watch_event_loop()),
+        )
         starting = asyncio.create_task(self._start())
         failed = await self._until_stopped(starting, parts)
         if not failed and not self._stopping.is_set():
@@ -252,7 +256,7 @@ class Process(Generic[R]):
             log.critical("a part of the service ended: %r", task, exc_info=task.exception())
         return True
 
-    async def _finish(self, server: uvicorn.Server, parts: _Parts) -> None:
+    async def _finish(self, server: Server, parts: _Parts) -> None:
         self._stopping.set()
         server.should_exit = True
         await _within(FINISH_REQUESTS + 2.0, [parts.serving])
@@ -284,22 +288,15 @@ class Process(Generic[R]):
         feeding = [each.worker for each in self._runtime.projectors.values() if each.worker is not None]
         return [*self._workers, *feeding]
 
-    def _http_config(self) -> uvicorn.Config:
+    def _servers(self) -> tuple[Server, Server]:
+        """The one for everybody and the one for those who operate the platform, which answers to the end."""
         settings = self._runtime.settings
         serves = self._role in {"api", "all"}
         self._app = application(self._runtime, serves=serves, live=self._live, ready=self._ready)
-        return uvicorn.Config(
-            self._app,
-            host=settings.http_host,
-            port=settings.http_port,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=FINISH_REQUESTS,
-            limit_concurrency=2000,
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            lifespan="off",
+        operations = operations_app(self._live, self._ready)
+        return (
+            server(self._app, settings.http_host, settings.http_port, graceful=FINISH_REQUESTS),
+            server(operations, settings.http_host, settings.metrics_port, graceful=1),
         )
 
 
@@ -308,22 +305,15 @@ class _Parts:
     """The tasks of a process, by what the end does with them: each is stopped before those above it."""
 
     serving: asyncio.Task[None]
+    operating: asyncio.Task[None]
     watching: asyncio.Task[None]
     relay: asyncio.Task[None] | None = None
     work: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[asyncio.Task[None]]:
-        yield from (self.serving, self.watching, *self.work)
+        yield from (self.serving, self.operating, self.watching, *self.work)
         if self.relay is not None:
             yield self.relay
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn without its own signal handlers: the process decides the order of the end."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 async def _within(seconds: float, tasks: Sequence[asyncio.Task[Any]]) -> None:

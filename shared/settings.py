@@ -190,6 +190,13 @@ class HttpSettings(Environment):
     http_port: int = Field(
         ge=0, le=65535, description="监听端口，0 由系统选择 · the TCP port to listen on; 0 lets the system choose"
     )
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="指标与探针的端口，不得对外；0 由系统选择 · "
+        "the TCP port of metrics and probes, never to be public; 0 lets the system choose",
+    )
     auth_jwks: str = Field(
         description="身份提供方公钥集的路径或 https 地址 · path or https address of the issuer's JSON Web Key Set"
     )

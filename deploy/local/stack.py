@@ -31,6 +31,9 @@ PORTS = {
     "portal": 8800,
     "reports": 8801,
     "scoring": 8802,
+    "portal-metrics": 8810,
+    "reports-metrics": 8811,
+    "scoring-metrics": 8812,
 }
 SERVICES = ("reports", "scoring", "portal")
 DISTRICT = tools.ROOT / "deploy/sample/hengyang"
@@ -104,7 +107,7 @@ class Stack:
         _together(_start_current, self.backing())
         asyncio.run(self._create_topics())
         _together(_start_current, self.services())
-        URLS.write_text(json.dumps(self.urls(), indent=2))
+        URLS.write_text(json.dumps({**self.urls(), **self.metrics()}, indent=2))
 
     def down(self) -> None:
         """Stops everything of ours in the opposite order; data stay."""
@@ -121,6 +124,10 @@ class Stack:
     def urls(self) -> dict[str, str]:
         """Base address of each service by its name."""
         return {name: f"http://127.0.0.1:{self.ports[name]}" for name in SERVICES}
+
+    def metrics(self) -> dict[str, str]:
+        """The address of each service's metrics and probes, which is not for everybody."""
+        return {f"{name}-metrics": f"http://127.0.0.1:{self.ports[f'{name}-metrics']}" for name in SERVICES}
 
     def backing(self) -> list[Server]:
         """MongoDB and Kafka, where they are ours to run."""
@@ -156,10 +163,13 @@ class Stack:
             folder=RUN,
             is_ready=lambda: servers.answers(f"{address}/readyz"),
             log=LOGS / f"{name}.log",
-            environment=used_by(name, {**self.environment(), "HTTP_PORT": str(self.ports[name])}),
+            environment=used_by(name, {**self.environment(), **self._ports_of(name)}),
             version=_code_version(),
             tied=False,
         )
+
+    def _ports_of(self, name: str) -> dict[str, str]:
+        return {"HTTP_PORT": str(self.ports[name]), "METRICS_PORT": str(self.ports[f"{name}-metrics"])}
 
     def environment(self) -> dict[str, str]:
         """All that services of the stack are told; a command of an operator, which answers nobody, has no port."""
@@ -193,7 +203,7 @@ class Stack:
         wanted = {server.name: server for server in (*self.backing(), *self.services())}
         taken = []
         for name, port in self.ports.items():
-            server = wanted.get("kafka" if name == "kafka-controller" else name)
+            server = wanted.get(name.removesuffix("-controller").removesuffix("-metrics"))
             if server and server.process is None and not servers.port_is_free(port):
                 taken.append(f"Port {port} ({name}) is taken by another program: {_variable(name)}=<port> make up")
         if taken:

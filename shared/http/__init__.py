@@ -7,7 +7,7 @@ async def submit(request: Request, body: SubmitCase, caller: Annotated[Principal
     return await answer(request, lambda uow: commands.submit(uow, body, caller), location="/cases/{id}")
 """
 
-from shared.http.application import Limits, Probe, UndeclaredRoute, create_app
+from shared.http.application import Limits, Probe, UndeclaredRoute, create_app, operations_app
 from shared.http.body import Body
 from shared.http.download import Download, Slots
 from shared.http.edge import BODY_LIMIT
@@ -32,5 +32,6 @@ __all__ = [
     "answer_each",
     "client_address",
     "create_app",
+    "operations_app",
     "subscriber",
 ]

@@ -9,8 +9,10 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 
 from shared import telemetry
 from shared.auth import Verifier, anyone, undeclared_routes
@@ -77,7 +79,7 @@ def create_app(
     app.add_middleware(Edge, service=service, body_bytes=limits.body_bytes)
     for name, value in {**(state or {}), "verifier": verifier, "messages": messages, "limits": limits}.items():
         setattr(app.state, name, value)
-    for router in [*routers, _operations(app, live, ready)]:
+    for router in [*routers, _about(app, live, ready)]:
         # Routes are taken over rather than included: an inclusion matches every request twice.
         app.router.routes.extend(router.routes)
     app.router.routes.extend(mounts)
@@ -86,23 +88,30 @@ def create_app(
     return app
 
 
-def _operations(app: FastAPI, live: Probe, ready: Probe) -> Router:
-    """What the platform's own operation asks for; a gateway must publish none but `/openapi.json`."""
-    router = Router()
+def operations_app(live: Probe = _nothing, ready: Probe = _nothing) -> Starlette:
+    """What the platform's own operation asks for, for a port that nobody else reaches: metrics and probes."""
 
-    async def metrics() -> Response:
+    async def metrics(_: Request) -> Response:
         content, media_type = telemetry.exposition()
         return Response(content, media_type=media_type)
+
+    async def livez(_: Request) -> Response:
+        return await _probe(live)()
+
+    async def readyz(_: Request) -> Response:
+        return await _probe(ready)()
+
+    return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])
+
+
+def _about(app: FastAPI, live: Probe, ready: Probe) -> Router:
+    """What a service tells of itself; a gateway must publish none but `/openapi.json`."""
+    router = Router()
 
     async def openapi() -> Response:
         return JSONResponse(app.openapi())
 
-    answers = {
-        "/livez": _probe(live),
-        "/readyz": _probe(ready),
-        "/metrics": metrics,
-        "/openapi.json": openapi,
-    }
+    answers = {"/livez": _probe(live), "/readyz": _probe(ready), "/openapi.json": openapi}
     for path, answer in answers.items():
         router.add_api_route(path, answer, include_in_schema=False, dependencies=[Depends(anyone())])
     return router

@@ -57,13 +57,15 @@ def parsed(body: bytes) -> Any:
 
 
 def _count(read: Any) -> None:
-    left, level, depth = MOST_VALUES, [read], 0
-    while level:
-        depth += 1
+    left, level = MOST_VALUES, [read]
+    for _ in range(MOST_DEPTH):
+        within = [each for each in level if isinstance(each, dict | list)]
         left -= len(level)
-        if left < 0 or depth > MOST_DEPTH:
+        if sum(map(len, within)) > left:
             raise Overloaded
-        level = [inner for each in level if isinstance(each, dict | list) for inner in _inside(each)]
+        if not (level := [inner for each in within for inner in _inside(each)]):
+            return
+    raise Overloaded
 
 
 def _inside(value: dict[str, Any] | list[Any]) -> Iterator[Any]:

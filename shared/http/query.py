@@ -39,6 +39,8 @@ def _whole(text: str) -> Fault:
 
 
 def _number(text: str) -> Fault:
+    if text.lstrip("+-").lower() in {"nan", "inf", "infinity"}:
+        return "finite_number"
     return None if NUMBER.fullmatch(text) else "decimal_parsing"
 
 

@@ -15,9 +15,9 @@ from functools import cache
 from typing import IO, Any, TypeVar
 
 from shared.errors import DomainError, Invalid, Unavailable, Unsupported
+from shared.http.shares import Shares
 from shared.pictures.decoder import read_header, write_frame
 from shared.pictures.picture import Picture, Region
-from shared.shares import Shares
 
 AT_ONCE = 2
 """Photos being decoded for one process, at up to about 0.6 GB each."""
@@ -47,7 +47,7 @@ class Decoders:
 
         Raises what `Picture.read` does, TooMany (`rate-limited`) when too many of theirs wait, and Unavailable.
         """
-        with self._waiting.take(by):
+        with self._waiting.take(by or str(id(content))):
             return await self.redraw(content, blackened)
 
     async def redraw(self, content: bytes, blackened: Sequence[Region]) -> Picture:

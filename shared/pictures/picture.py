@@ -25,7 +25,7 @@ from shared.pictures.likeness import Likeness
 try:
     import pillow_heif
 except ImportError:  # an extra: its wheel has parts under the GPL (docs/dependencies.md)
-    pillow_heif = None
+    pillow_heif = None  # type: ignore[assignment]  # what mypy sees is installed
 
 MOST_SCANS = 64
 """Passes over one JPEG (progressive ones have about 10): many tiny ones keep a processor busy for an hour."""

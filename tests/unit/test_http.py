@@ -36,6 +36,7 @@ from shared.http import (
     answer,
     client_address,
     create_app,
+    operations_app,
     subscriber,
 )
 from shared.messages import Messages
@@ -677,10 +678,13 @@ async def test_no_request_stays_in_flight(edge: Edge) -> None:
     assert [s.value for s in family.samples if s.labels["service"] == "notes"] == [0]
 
 
-async def test_metrics_are_served(edge: Edge) -> None:
-    response = await edge.client.get("/metrics")
+async def test_metrics_are_served_beside_and_not_to_everybody(edge: Edge) -> None:
+    _problem(await edge.client.get("/metrics"), 404, "route-not-found")
+    beside = httpx.AsyncClient(transport=httpx.ASGITransport(operations_app()), base_url="http://beside")
+    response = await beside.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain")
     assert "# HELP http_server_request_duration_seconds" in response.text
+    assert (await beside.get("/livez")).status_code == 200
 
 
 async def test_probes_tell_the_parts(edge: Edge) -> None:

@@ -245,7 +245,7 @@ async def test_no_body_costs_more_than_its_bytes(client: httpx.AsyncClient, path
     content = json.dumps(body, separators=(",", ":"))
     began = time.process_time()
     answer = await client.post(path, content=content, headers={"content-type": "application/json"})
-    assert time.process_time() - began < 0.25
+    assert time.process_time() - began < 0.6
     assert (answer.status_code, answer.json()["code"]) == (413, "body-too-complex")
 
 

@@ -41,7 +41,7 @@ async def inside(
 ) -> AsyncIterator[Inside]:
     """The service prepared on its own database, without workers."""
     tokens = Issuer(folder)
-    told = {
+    content = {
         "namespace": namespace,
         "mongodb_uri": mongodb_uri,
         "kafka_bootstrap_servers": "127.0.0.1:1",
@@ -55,7 +55,7 @@ async def inside(
         "portal_url": "https://chuangwen.example",
         **settings,
     }
-    runtime = connect(service, service.settings.model_validate(told))
+    runtime = connect(service, service.settings.model_validate(content))
     runtime.clock = runtime.store.clock = clock
     await runtime.store.ensure_indexes()
     await runtime.prepare()

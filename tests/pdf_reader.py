@@ -82,7 +82,7 @@ class Pdf:
         glyphs = _map(self._streams[self._to(number, "Encoding")], r"<(\w+)> (\d+)")
         return PdfFont(
             name=name.decode(),
-            characters={code: _utf16(told) for code, told in characters.items()},
+            characters={code: _utf16(each) for code, each in characters.items()},
             glyphs={code: name for code, cid in glyphs.items() if (name := f"cid{cid:0>5}") in outlines},
         )
 
@@ -116,9 +116,9 @@ def _inflated(head: bytes, stream: bytes) -> bytes:
     return zlib.decompress(stream) if b"/FlateDecode" in head else stream
 
 
-def _utf16(told: str) -> str:
-    return bytes.fromhex(told).decode("utf-16-be")
+def _utf16(content: str) -> str:
+    return bytes.fromhex(content).decode("utf-16-be")
 
 
 def _map(cmap: bytes, pattern: str) -> dict[int, str]:
-    return {int(code, 16): told for code, told in re.findall(pattern, cmap.decode())}
+    return {int(code, 16): each for code, each in re.findall(pattern, cmap.decode())}

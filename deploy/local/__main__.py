@@ -13,7 +13,7 @@ from deploy.local import stack, tools
 from deploy.local.issuer import Issuer
 from deploy.local.servers import Server, StartFailed
 from deploy.local.stack import Refused, Stack
-from deploy.local.tools import Missing, say
+from deploy.local.tools import Missing, inform
 from shared.roles import Role
 
 
@@ -32,15 +32,15 @@ def main() -> int:
     try:
         return COMMANDS[options.command](options)
     except (Missing, Refused, StartFailed) as fault:
-        say(str(fault))
+        inform(str(fault))
         return 1
     except KeyboardInterrupt:
-        say("Interrupted; make down stops what has started.")
+        inform("Interrupted; make down stops what has started.")
         return 130
 
 
 def up(_: argparse.Namespace) -> int:
-    say("Starting MongoDB, Kafka and the services ...")
+    inform("Starting MongoDB, Kafka and the services ...")
     with tools.locked(stack.LOCK):
         running = Stack()
         running.up()
@@ -51,14 +51,14 @@ def up(_: argparse.Namespace) -> int:
 def down(_: argparse.Namespace) -> int:
     with tools.locked(stack.LOCK):
         Stack().down()
-    say("Everything is stopped; the data stay for the next make up.")
+    inform("Everything is stopped; the data stay for the next make up.")
     return 0
 
 
 def reset(_: argparse.Namespace) -> int:
     with tools.locked(stack.LOCK):
         Stack().reset()
-    say("Everything is stopped; data and logs are removed.")
+    inform("Everything is stopped; data and logs are removed.")
     return 0
 
 

@@ -290,11 +290,11 @@ def _mongodb_is_writable(port: int) -> bool:
     address = f"mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=500&socketTimeoutMS=5000"
     with MongoClient[dict[str, object]](address) as client:
         try:
-            told = client.admin.command("hello")
-            if told.get("isreplicaset"):
+            found = client.admin.command("hello")
+            if found.get("isreplicaset"):
                 members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
                 client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
-            return bool(told.get("isWritablePrimary"))
+            return bool(found.get("isWritablePrimary"))
         except OperationFailure as failure:
             if failure.code == 23:  # AlreadyInitialized: between the two calls it read its own configuration
                 return False

@@ -70,8 +70,8 @@ def ports() -> dict[str, int]:
 
     Raises Refused for what is not a port number.
     """
-    told = {**_lines_of(tools.LOCAL / "ports"), **os.environ}
-    return {name: _port(told.get(_variable(name), default), _variable(name)) for name, default in PORTS.items()}
+    given = {**_lines_of(tools.LOCAL / "ports"), **os.environ}
+    return {name: _port(given.get(_variable(name), default), _variable(name)) for name, default in PORTS.items()}
 
 
 def _variable(name: str) -> str:

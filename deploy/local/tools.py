@@ -27,7 +27,7 @@ class Missing(Exception):
     """A program is not there and cannot be installed from here; the text says what to do."""
 
 
-def say(text: str) -> None:
+def inform(text: str) -> None:
     """One line for a human, on standard error, so that `make -s token` and the like print nothing else."""
     print(text, file=sys.stderr, flush=True)
 
@@ -69,10 +69,10 @@ def java(*, install: bool = True) -> str:
 
 def _java_version(program: str) -> int:
     try:
-        told = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
+        text = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
     except OSError:
         return 0
-    found = re.search(r'version "(\d+)', told)
+    found = re.search(r'version "(\d+)', text)
     return int(found.group(1)) if found else 0
 
 
@@ -106,7 +106,7 @@ def _fetch_kafka(pom: Path, folder: Path) -> None:
     java()
     if shutil.which("mvn") is None:
         _install("maven", "Maven, which fetches Kafka,", install=True)
-    say("Fetching Apache Kafka from Maven Central (once, 45 MB) ...")
+    inform("Fetching Apache Kafka from Maven Central (once, 45 MB) ...")
     unfinished = folder.with_name("lib.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     goal = ["dependency:copy-dependencies", f"-DoutputDirectory={unfinished}", "-DincludeScope=runtime"]
@@ -139,7 +139,7 @@ def program(name: str) -> str:
 def _install(package: str, what: str, install: bool) -> None:
     if not (install and os.geteuid() == 0 and shutil.which("apt-get")):
         raise Missing(f"{what} is missing: install it (on Debian or Ubuntu: apt-get install {package}).")
-    say(f"{what} is missing: installing {package} with apt ...")
+    inform(f"{what} is missing: installing {package} with apt ...")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", package]):
         done = subprocess.run(["apt-get", *command], env=environment, stdout=sys.stderr, check=False)

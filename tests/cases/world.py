@@ -131,5 +131,5 @@ def got(answer: httpx.Response, status: int = 200) -> Any:
 
 def refusal(answer: httpx.Response) -> tuple[int, str, str | None]:
     """Status, code and field of a refusal."""
-    told = answer.json()
-    return answer.status_code, told.get("code"), told.get("field")
+    body = answer.json()
+    return answer.status_code, body.get("code"), body.get("field")

@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from deploy.local.tools import LOCAL, say
+from deploy.local.tools import LOCAL, inform
 from tests.chaos.experiment import run_controls, run_seed
 from tests.chaos.fleet import Stage
 
@@ -28,18 +28,18 @@ def main() -> int:
     RESULT.write_text(json.dumps(result, ensure_ascii=False, indent=1))
     bad = [each for each in result["seeds"] if each["findings"]]
     missed = [each for each in result["negative_controls"] if not each["caught"]]
-    say(f"{len(result['seeds'])} seeds, {len(bad)} with violations; {len(missed)} controls missed; see {RESULT}")
+    inform(f"{len(result['seeds'])} seeds, {len(bad)} with violations; {len(missed)} controls missed; see {RESULT}")
     return 1 if bad or missed else 0
 
 
 async def _all(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
     controls = await run_controls(stage)
     for control in controls:
-        say(f"{control['name']:28} {'caught' if control['caught'] else 'MISSED'}")
+        inform(f"{control['name']:28} {'caught' if control['caught'] else 'MISSED'}")
     runs = []
     for seed in range(options.seed, options.seed + options.seeds):
         runs.append(await run_seed(stage, seed, options.seconds, options.rate))
-        say(json.dumps(runs[-1], ensure_ascii=False))
+        inform(json.dumps(runs[-1], ensure_ascii=False))
     return {"seeds": runs, "negative_controls": controls}
 
 

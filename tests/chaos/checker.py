@@ -132,12 +132,14 @@ class _Judge:
     def _deadlines(self) -> Iterator[Finding]:
         """By now every limit has run out: overdue is, once a level, whatever was not answered in time."""
         overdue = Counter(event.subject for event in self._charged)
-        told = Counter(
+        counted = Counter(
             (event.subject, overdue.stage, overdue.level, overdue.reached_at)
             for event in self._events(CaseOverdue)
             for overdue in [cast(CaseOverdue, event.data)]
         )
-        yield from (Finding(Kind.DOUBLED, f"{key} was told {times} times") for key, times in told.items() if times > 1)
+        yield from (
+            Finding(Kind.DOUBLED, f"{key} was told {times} times") for key, times in counted.items() if times > 1
+        )
         due = {event.subject: _case(event).due_at for event in self._events(CaseRegistered)}
         replied = {event.subject: _case(event).replied_at for event in self._events(CaseReplied)}
         for case in self._e.cases:
@@ -174,8 +176,8 @@ class _Judge:
                 yield Finding(Kind.LEDGER, f"{unit}: {len(rows[unit])} rows, not {ledger and ledger.rows}")
             elif flaw := find_flaw(unit, rows[unit], ledger.head):
                 yield Finding(Kind.LEDGER, f"{flaw}")
-        told = {(entry.unit, entry.number): entry.hash for entry in self._posted}
-        if told != {(entry.unit, entry.number): entry.hash for entry in self._e.entries}:
+        content = {(entry.unit, entry.number): entry.hash for entry in self._posted}
+        if content != {(entry.unit, entry.number): entry.hash for entry in self._e.entries}:
             yield Finding(Kind.LEDGER, "what the topic tells of the ledgers is not what is stored")
 
     def _standings(self) -> Iterator[Finding]:

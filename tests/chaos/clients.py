@@ -64,8 +64,8 @@ class Journal:
 
     def deeds(self) -> dict[tuple[int, str], Deed]:
         """By number and command; an intent that nothing followed is unknown."""
-        told = (json.loads(line) for line in self._path.read_text().splitlines())
-        deeds = (Deed(row["number"], row["command"], Outcome(row["outcome"]), row["case"]) for row in told)
+        found = (json.loads(line) for line in self._path.read_text().splitlines())
+        deeds = (Deed(row["number"], row["command"], Outcome(row["outcome"]), row["case"]) for row in found)
         return {(deed.number, deed.command): deed for deed in deeds}
 
     def close(self) -> None:

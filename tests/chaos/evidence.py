@@ -171,20 +171,20 @@ class Observer:
         shown = FileClock(self._fleet.folder / "clock.json").now()
         called = self._database("scoring")[MATTERS.name].count_documents({"deadline_at": {"$lte": shown}})
         outboxes = {name: self._database(name)[OUTBOX.name].count_documents({}) for name in services}
-        told = [f"{name}: {rows} outbox rows" for name, rows in outboxes.items() if rows]
+        text = [f"{name}: {rows} outbox rows" for name, rows in outboxes.items() if rows]
         if called:
-            told.append(f"scoring: {called} measures to be issued")
-        return [*([f"reports: {due} deadlines"] if due else []), *told]
+            text.append(f"scoring: {called} measures to be issued")
+        return [*([f"reports: {due} deadlines"] if due else []), *text]
 
     async def _lags(self) -> list[str]:
         async with _kafka(self._fleet.kafka) as (admin, consumer):
-            told = []
+            found = []
             for each in self._groups():
                 ends = await consumer.end_offsets(await self._partitions(admin, each.topics))
                 done = await admin.list_consumer_group_offsets(self._fleet.namespace + each.group)
                 behind = sum(end - max(0, done[place].offset if place in done else 0) for place, end in ends.items())
-                told += [f"{each.group}: {behind} records behind"] if behind else []
-            return told
+                found += [f"{each.group}: {behind} records behind"] if behind else []
+            return found
 
     async def _read(self, topics: Iterable[str]) -> dict[str, list[Sent]]:
         """All records of the topics, from the first to those that are there now."""
@@ -204,11 +204,11 @@ class Observer:
 
     async def _partitions(self, admin: AIOKafkaAdminClient, topics: Iterable[str]) -> list[TopicPartition]:
         """Raises KafkaError when a topic is missing: what is not there must not pass for empty."""
-        told = await admin.describe_topics([self._fleet.namespace + topic for topic in topics])
-        for topic in told:
+        found = await admin.describe_topics([self._fleet.namespace + topic for topic in topics])
+        for topic in found:
             if topic["error_code"]:
                 raise for_code(topic["error_code"])(topic["topic"])
-        return [TopicPartition(topic["topic"], each["partition"]) for topic in told for each in topic["partitions"]]
+        return [TopicPartition(topic["topic"], each["partition"]) for topic in found for each in topic["partitions"]]
 
     def _groups(self) -> list[Subscription]:
         return [each for found in self._subscriptions.values() for each in found]

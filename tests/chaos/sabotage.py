@@ -92,9 +92,9 @@ def crash_once() -> None:
 
 def _costs_points(batch: Sequence[Record]) -> bool:
     """Whether a unit's limit has just run out in the batch: what is lost or doubled then shows in the ledger."""
-    told = (record.event().data for record in batch)
+    events = (record.event().data for record in batch)
     return any(
-        isinstance(each, CaseOverdue) and (each.stage, each.level) == (Stage.RECTIFY, Level.BLUE) for each in told
+        isinstance(each, CaseOverdue) and (each.stage, each.level) == (Stage.RECTIFY, Level.BLUE) for each in events
     )
 
 

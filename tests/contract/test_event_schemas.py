@@ -44,13 +44,13 @@ def reshaped(schema: Schema, data: Any, change: Callable[[Schema, Any], Any]) ->
     return change(schema, data)
 
 
-def keeps(read: Any, told: Any) -> bool:
+def keeps(read: Any, content: Any) -> bool:
     """Whether everything told was read; an older example lacks the fields added since."""
-    if isinstance(told, dict):
-        return all(name in read and keeps(read[name], part) for name, part in told.items())
-    if isinstance(told, list):
-        return len(read) == len(told) and all(map(keeps, read, told))
-    return bool(read == told)
+    if isinstance(content, dict):
+        return all(name in read and keeps(read[name], part) for name, part in content.items())
+    if isinstance(content, list):
+        return len(read) == len(content) and all(map(keeps, read, content))
+    return bool(read == content)
 
 
 def told_fields(schema: Schema, data: Any, at: str = "") -> Iterator[str]:
@@ -137,9 +137,9 @@ def _other(schema: Schema, data: Any) -> Any:
 @EVERY_EXAMPLE
 def test_unknown_enum_values_are_read_as_other_and_fit_every_schema(event_type: str, value: bytes) -> None:
     model, schema = PUBLISHED[event_type], wire_schema(PUBLISHED[event_type])
-    told = wire(model.model_validate_json(value))
-    tomorrow = reshaped(schema, told, _tomorrow)
-    assert wire(model.model_validate_json(json.dumps(tomorrow))) == reshaped(schema, told, _other)
+    found = wire(model.model_validate_json(value))
+    tomorrow = reshaped(schema, found, _tomorrow)
+    assert wire(model.model_validate_json(json.dumps(tomorrow))) == reshaped(schema, found, _other)
     assert all(misfits(revision, tomorrow) == [] for revision in history(event_type))
 
 

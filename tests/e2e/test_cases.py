@@ -32,8 +32,8 @@ class Desk:
     async def do(self, case: str, step: str, caller: dict[str, str], **body: object) -> dict[str, Any]:
         answer = await self._http.post(f"{self._address}/cases/{case}/{step}", json=body, headers=caller)
         assert answer.status_code == 200, f"{step}: {answer.text}"
-        told: dict[str, Any] = answer.json()
-        return told
+        content: dict[str, Any] = answer.json()
+        return content
 
     async def finish(self, case: str, unit: str = UNIT) -> None:
         """The ordinary way from dispatch to sign-off."""
@@ -45,8 +45,8 @@ class Desk:
         await self.do(case, "close", self.office)
 
     async def snapshot(self, case: str) -> dict[str, Any]:
-        told = (await self._http.get(f"{self._address}/cases/{case}")).json()
-        snapshot: dict[str, Any] = told["snapshot"]
+        body = (await self._http.get(f"{self._address}/cases/{case}")).json()
+        snapshot: dict[str, Any] = body["snapshot"]
         return snapshot
 
     async def shown(self, case: str, state: str) -> bool:
@@ -94,8 +94,8 @@ async def test_a_case_of_each_channel_comes_to_its_end(
 
     await desk.finish(case)
 
-    told = await desk.snapshot(case)
-    assert (told["state"], told["channel"], told["reporter_kind"]) == ("closed", channel, reporter_kind)
+    found = await desk.snapshot(case)
+    assert (found["state"], found["channel"], found["reporter_kind"]) == ("closed", channel, reporter_kind)
     assert await eventually(lambda: desk.shown(case, "closed"))
 
 
@@ -115,8 +115,8 @@ async def test_a_case_returned_goes_to_another_unit_which_gets_more_time_and_has
     await desk.do(case, "verify", desk.verifier, passed=True)
     await desk.do(case, "close", desk.office)
 
-    told = await desk.snapshot(case)
-    assert (told["unit"], told["returns"], told["extensions"], told["reworks"]) == (OTHER, 1, 1, 1)
+    found = await desk.snapshot(case)
+    assert (found["unit"], found["returns"], found["extensions"], found["reworks"]) == (OTHER, 1, 1, 1)
     reopened = await desk.do(case, "reopen", desk.office, reason="回头看发现反弹")
     assert (reopened["state"], reopened["unit"]) == ("dispatched", OTHER)
     await desk.finish(case, OTHER)

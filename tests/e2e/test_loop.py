@@ -29,8 +29,8 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 async def filed(http: httpx.AsyncClient, platform: Platform, **change: object) -> dict[str, Any]:
     answer = await http.post(f"{platform.url('reports')}/cases", json={**REPORT, **change})
     assert answer.status_code == 201, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 def let_days_pass(platform: Platform, days: int) -> None:
@@ -45,34 +45,34 @@ def let_days_pass(platform: Platform, days: int) -> None:
 
 
 async def test_a_report_travels_to_the_portal(http: httpx.AsyncClient, platform: Platform) -> None:
-    told = await filed(http, platform)
+    case = await filed(http, platform)
 
     async def shown() -> dict[str, Any] | None:
-        answer = await http.get(f"{platform.url('portal')}/api/cases/{told['case']}")
+        answer = await http.get(f"{platform.url('portal')}/api/cases/{case['case']}")
         return answer.json() if answer.status_code == 200 else None
 
     assert await eventually(shown)
-    page = await http.get(f"{platform.url('portal')}/cases/{told['case']}")
+    page = await http.get(f"{platform.url('portal')}/cases/{case['case']}")
     assert page.status_code == 200
-    assert told["case"] in page.text
+    assert case["case"] in page.text
     assert "垃圾桶满了" not in page.text
 
 
 async def test_a_case_handled_in_time_is_closed_for_everybody(http: httpx.AsyncClient, platform: Platform) -> None:
-    told = await filed(http, platform)
-    officer = platform.token("officer", unit=told["unit"])
+    case = await filed(http, platform)
+    officer = platform.token("officer", unit=case["unit"])
     for step, body, caller in (
         ("acknowledge", None, officer),
         ("reply", {"text": "已清运"}, officer),
         ("verify", {"passed": True}, platform.token("verifier")),
         ("close", None, platform.token("office")),
     ):
-        address = f"{platform.url('reports')}/cases/{told['case']}/{step}"
+        address = f"{platform.url('reports')}/cases/{case['case']}/{step}"
         answer = await http.post(address, json=body, headers=caller)
         assert answer.status_code == 200, answer.text
 
     async def closed() -> bool:
-        page = await http.get(f"{platform.url('portal')}/cases/{told['case']}")
+        page = await http.get(f"{platform.url('portal')}/cases/{case['case']}")
         return "已销号" in page.text
 
     assert await eventually(closed)
@@ -81,18 +81,18 @@ async def test_a_case_handled_in_time_is_closed_for_everybody(http: httpx.AsyncC
 async def test_an_overdue_case_costs_its_unit_points_that_anybody_can_recompute(
     http: httpx.AsyncClient, platform: Platform
 ) -> None:
-    told = await filed(http, platform)
-    due = told["due_at"]
+    case = await filed(http, platform)
+    due = case["due_at"]
     let_days_pass(platform, DAYS_AHEAD)
 
     async def ledger() -> dict[str, Any]:
-        answer = await http.get(f"{platform.url('scoring')}/units/{told['unit']}/ledger?limit=500")
+        answer = await http.get(f"{platform.url('scoring')}/units/{case['unit']}/ledger?limit=500")
         found: dict[str, Any] = answer.json()
         return found
 
     async def entry() -> EntryPosted | None:
         rows = [EntryPosted.model_validate(row) for row in (await ledger())["entries"]]
-        return next((row for row in rows if (row.case, row.rule) == (told["case"], "case-overdue")), None)
+        return next((row for row in rows if (row.case, row.rule) == (case["case"], "case-overdue")), None)
 
     mine = await eventually(entry)
     assert mine.happened_at.isoformat().startswith(due[:19])
@@ -102,10 +102,10 @@ async def test_an_overdue_case_costs_its_unit_points_that_anybody_can_recompute(
         """What the unit lost by its ledger, once the portal says the same: later levels of lateness come one by one."""
         found = await ledger()
         rows = [EntryPosted.model_validate(row) for row in found["entries"]]
-        assert find_flaw(told["unit"], rows, found["head"]) is None
+        assert find_flaw(case["unit"], rows, found["head"]) is None
         lost = sum((row.points for row in rows if row.period == period), Decimal(0))
         ranking = (await http.get(f"{platform.url('portal')}/api/ranking", params={"period": period})).json()
-        [standing] = [row for row in ranking["standings"] if row["unit"] == told["unit"]]
+        [standing] = [row for row in ranking["standings"] if row["unit"] == case["unit"]]
         same = (Decimal(standing["points_lost"]), Decimal(standing["score"])) == (lost, max(Decimal(0), 100 - lost))
         return lost if same else None
 

@@ -61,8 +61,8 @@ def platform(servers: Servers, namespace: str, programs: Path, tmp_path: Path) -
 
 def test_every_command_tells_how_it_is_used(programs: Path, tmp_path: Path) -> None:
     for name in SCRIPTS:
-        told = subprocess.run([programs / name, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True)
-        assert "usage:" in told.stdout, name
+        text = subprocess.run([programs / name, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert "usage:" in text.stdout, name
 
 
 def test_nothing_that_is_not_code_is_left_behind(programs: Path) -> None:
@@ -74,8 +74,8 @@ def test_nothing_that_is_not_code_is_left_behind(programs: Path) -> None:
 
 def test_the_modules_are_those_of_the_package(programs: Path, tmp_path: Path) -> None:
     where = "import services, shared; print(services.__path__[0], shared.__path__[0])"
-    told = subprocess.run([programs / "python", "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert all(path.startswith(str(programs.parent)) for path in told.stdout.split()), told.stdout
+    text = subprocess.run([programs / "python", "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert all(path.startswith(str(programs.parent)) for path in text.stdout.split()), text.stdout
 
 
 def test_installed_services_serve_requests_pages_and_what_pages_need(platform: Platform) -> None:

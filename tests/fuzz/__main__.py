@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from deploy.local.tools import LOCAL, say
+from deploy.local.tools import LOCAL, inform
 from shared.roles import Role
 from tests.fuzz.asking import Caller, Figures, Finding, operations, spread
 from tests.fuzz.forms import Visitor, documented
@@ -55,7 +55,7 @@ def main() -> int:
     RESULT.write_text(json.dumps([each.row() for each in rows], ensure_ascii=False, indent=1))
     FINDINGS.write_text(json.dumps([asdict(each) for each in findings], ensure_ascii=False, indent=1))
     bad = [each for each in rows if not each.row()["ok"]]
-    say(f"{sum(each.requests for each in rows)} requests, {len(bad)} of {len(rows)} rows not ok; see {RESULT}")
+    inform(f"{sum(each.requests for each in rows)} requests, {len(bad)} of {len(rows)} rows not ok; see {RESULT}")
     return 1 if bad else 0
 
 
@@ -77,7 +77,7 @@ def _search(platform: Platform, requests: int, number: int) -> tuple[list[Figure
             findings += caller.findings
             if service == "portal":
                 findings += _forms(platform, figures, known, share, chance)
-            say(f"{figures.row()} {_in_order(figures.statuses)}")
+            inform(f"{figures.row()} {_in_order(figures.statuses)}")
             rows.append(figures)
     return rows, findings
 

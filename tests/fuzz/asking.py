@@ -48,9 +48,9 @@ class Figures:
 
     def row(self) -> dict[str, Any]:
         """As it is written down."""
-        told = asdict(self)
-        del told["statuses"]
-        return told | {"ok": not self.server_errors and not self.undocumented}
+        found = asdict(self)
+        del found["statuses"]
+        return found | {"ok": not self.server_errors and not self.undocumented}
 
 
 @dataclass(frozen=True)
@@ -141,12 +141,12 @@ class Caller:
 
     def _written(self, case: Case[Any]) -> dict[str, Any]:
         """The request; JSON as Python writes it, so that it may hold what no JSON may."""
-        told = case.as_transport_kwargs(base_url=self._address)
-        told["headers"].update(self._headers | self._spice.headers())
-        if "json" in told:
-            told["data"] = json.dumps(told.pop("json")).encode()
-            told["headers"].setdefault("Content-Type", JSON)
-        return told | {"timeout": TIMEOUT, "allow_redirects": False}
+        found = case.as_transport_kwargs(base_url=self._address)
+        found["headers"].update(self._headers | self._spice.headers())
+        if "json" in found:
+            found["data"] = json.dumps(found.pop("json")).encode()
+            found["headers"].setdefault("Content-Type", JSON)
+        return found | {"timeout": TIMEOUT, "allow_redirects": False}
 
     def _hold_against_document(self, case: Case[Any], answer: Any) -> None:
         try:

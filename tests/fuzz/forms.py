@@ -37,17 +37,17 @@ class _Reader(HTMLParser):
         self.forms: list[Form] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = {name: value or "" for name, value in attrs}
+        given = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.forms.append(Form(urljoin(self._page, told.get("action", "")), told.get("method", "get").lower()))
-        elif self.forms and tag in {"input", "textarea", "button", "select"} and (name := told.get("name")):
-            if told.get("type") == "file":
+            self.forms.append(Form(urljoin(self._page, given.get("action", "")), given.get("method", "get").lower()))
+        elif self.forms and tag in {"input", "textarea", "button", "select"} and (name := given.get("name")):
+            if given.get("type") == "file":
                 self.forms[-1].files.append(name)
                 return
             self._choosing = name if tag == "select" else ""
-            self.forms[-1].fields.setdefault(name, []).append(told.get("value", ""))
+            self.forms[-1].fields.setdefault(name, []).append(given.get("value", ""))
         elif tag == "option" and self._choosing:
-            self.forms[-1].fields[self._choosing].append(told.get("value", ""))
+            self.forms[-1].fields[self._choosing].append(given.get("value", ""))
 
 
 def forms_of(page: str, html: str) -> list[Form]:

@@ -96,9 +96,9 @@ def _post(
     answer = client.post(address, headers=caller, **sent)
     if not answer.is_success:
         return {}
-    told: dict[str, Any] = answer.json()
-    known.learn(address, told)
-    return told
+    body: dict[str, Any] = answer.json()
+    known.learn(address, body)
+    return body
 
 
 def _learn(client: httpx.Client, service: str, known: Known) -> None:

@@ -25,7 +25,7 @@ async def charged(
     scoring: Inside, unit: str, points: str, matter: str, at: datetime | None = None, kind: FactKind = FactKind.REWORK
 ) -> None:
     """The unit is to lose points by the sample's rule on rework; posted with the next `settled`."""
-    told = ChargeMade(
+    found = ChargeMade(
         unit=unit,
         case=matter,
         category="exposed-rubbish",
@@ -36,7 +36,7 @@ async def charged(
         happened_at=at or scoring.clock.now(),
         kind=kind,
     )
-    await scoring.runtime.store.run(lambda uow: tell_ledger(uow, f"{matter}:{unit}", told))
+    await scoring.runtime.store.run(lambda uow: tell_ledger(uow, f"{matter}:{unit}", found))
 
 
 async def settled(scoring: Inside) -> int:
@@ -52,7 +52,9 @@ async def settled(scoring: Inside) -> int:
     return len(rows)
 
 
-async def told(http: httpx.AsyncClient, method: str, address: str, caller: dict[str, str], body: object = None) -> Any:
+async def answered(
+    http: httpx.AsyncClient, method: str, address: str, caller: dict[str, str], body: object = None
+) -> Any:
     """The answer to a request that is allowed."""
     answer = await http.request(method, address, json=body, headers=caller)
     assert answer.is_success, answer.text

@@ -264,10 +264,10 @@ async def test_the_command_line_tells_and_does_what_it_is_told(
     listed = (await dlq("list"))[1].splitlines()[-1].split()
     assert listed[1:4] == ["a", "1–2", "2"]
     assert '{"by":1}' in (await dlq("show", "--key", "a"))[1]
-    code, told = await dlq("replay")
-    assert (code, "--yes" in told) == (0, True)
-    code, told = await dlq("replay", "--yes")
-    assert (code, "failed: Refused" in told) == (1, True)
+    code, found = await dlq("replay")
+    assert (code, "--yes" in found) == (0, True)
+    code, found = await dlq("replay", "--yes")
+    assert (code, "failed: Refused" in found) == (1, True)
     assert (await dlq("drop", "--key", "a", "--max", "1"))[0] == 0
     assert len(await set_aside(world.store)) == 2
     assert await dlq("drop", "--key", "a", "--max", "1", "--yes") == (0, f"{VIEW_GROUP}  a  #1  完成 done\n")

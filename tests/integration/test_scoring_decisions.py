@@ -18,7 +18,7 @@ from shared.contracts.scoring import EntryPosted, ReversalOrdered
 from shared.event import Event
 from shared.store import OUTBOX, UnitOfWork
 from tests.inprocess import Inside, inside
-from tests.integration.scoring_world import refusal, told
+from tests.integration.scoring_world import answered, refusal
 from tests.processes import Platform
 from tests.servers import Servers
 from tests.waiting import eventually
@@ -73,28 +73,28 @@ async def posted(scoring: Inside) -> None:
 
 async def entered(scoring: Inside, people: People, **change: object) -> dict[str, Any]:
     """A row that zhang proposed and li approved."""
-    made = await told(scoring.http, "POST", "/proposals/entries", people.zhang, {**ENTRY, **change})
-    done: dict[str, Any] = await told(scoring.http, "POST", f"/proposals/{made['id']}/approve", people.li, {})
+    made = await answered(scoring.http, "POST", "/proposals/entries", people.zhang, {**ENTRY, **change})
+    done: dict[str, Any] = await answered(scoring.http, "POST", f"/proposals/{made['id']}/approve", people.li, {})
     await posted(scoring)
     return done
 
 
 async def rows(scoring: Inside, caller: dict[str, str], unit: str = "huanwei") -> list[dict[str, Any]]:
-    page = await told(scoring.http, "GET", f"/units/{unit}/rows", caller)
+    page = await answered(scoring.http, "GET", f"/units/{unit}/rows", caller)
     there: list[dict[str, Any]] = page["rows"]
     return there
 
 
 async def test_an_entry_needs_two_persons_and_both_are_recorded(scoring: Inside) -> None:
     people = People(scoring)
-    made = await told(scoring.http, "POST", "/proposals/entries", people.zhang, ENTRY)
+    made = await answered(scoring.http, "POST", "/proposals/entries", people.zhang, ENTRY)
     assert [(price["rule"], price["points"]) for price in made["prices"]] == [("manual", "2")]
     alone = await scoring.http.post(f"/proposals/{made['id']}/approve", json={}, headers=people.zhang)
     assert refusal(alone) == (403, "second-person-required")
     await posted(scoring)
     assert await rows(scoring, people.wang) == []
-    await told(scoring.http, "POST", f"/proposals/{made['id']}/approve", people.chen, {"note": "属实"})
-    kept = await told(scoring.http, "GET", f"/proposals/{made['id']}", people.li)
+    await answered(scoring.http, "POST", f"/proposals/{made['id']}/approve", people.chen, {"note": "属实"})
+    kept = await answered(scoring.http, "GET", f"/proposals/{made['id']}", people.li)
     assert (kept["state"], kept["proposed_by"], kept["decided_by"], kept["decision"]) == (
         "approved",
         "zhang",
@@ -114,7 +114,7 @@ async def test_an_entry_needs_two_persons_and_both_are_recorded(scoring: Inside)
 
 async def test_an_approval_sent_twice_or_by_two_at_once_costs_once(scoring: Inside) -> None:
     people = People(scoring)
-    made = await told(scoring.http, "POST", "/proposals/entries", people.zhang, ENTRY)
+    made = await answered(scoring.http, "POST", "/proposals/entries", people.zhang, ENTRY)
     address = f"/proposals/{made['id']}/approve"
     keyed = {**people.li, "Idempotency-Key": "k1"}
     answers = await asyncio.gather(
@@ -145,21 +145,21 @@ async def test_a_proposal_that_makes_no_sense_is_refused_by_name(
     people = People(scoring)
     answer = await scoring.http.post("/proposals/entries", json={**ENTRY, **change}, headers=people.zhang)
     assert (*refusal(answer), answer.json()["field"]) == (status, code, field)
-    assert (await told(scoring.http, "GET", "/proposals", people.zhang))["proposals"] == []
+    assert (await answered(scoring.http, "GET", "/proposals", people.zhang))["proposals"] == []
 
 
 async def test_the_office_pages_through_proposals(scoring: Inside) -> None:
     people = People(scoring)
     made = []
     for _ in range(5):
-        made.append((await told(scoring.http, "POST", "/proposals/entries", people.zhang, ENTRY))["id"])
+        made.append((await answered(scoring.http, "POST", "/proposals/entries", people.zhang, ENTRY))["id"])
         scoring.clock.advance(timedelta(seconds=1))
-    await told(scoring.http, "POST", f"/proposals/{made[0]}/withdraw", people.zhang)
-    await told(scoring.http, "POST", f"/proposals/{made[1]}/refuse", people.li, {"note": "不实"})
+    await answered(scoring.http, "POST", f"/proposals/{made[0]}/withdraw", people.zhang)
+    await answered(scoring.http, "POST", f"/proposals/{made[1]}/refuse", people.li, {"note": "不实"})
     found, next = [], ""
     while next is not None:
         after = f"&after={next}" if next else ""
-        page = await told(scoring.http, "GET", f"/proposals?state=proposed&limit=2{after}", people.chen)
+        page = await answered(scoring.http, "GET", f"/proposals?state=proposed&limit=2{after}", people.chen)
         found += [each["id"] for each in page["proposals"]]
         next = page["next"]
     assert found == made[:1:-1]
@@ -173,11 +173,11 @@ async def test_an_appeal_from_the_row_to_its_end(scoring: Inside) -> None:
     await entered(scoring, people)
     [row] = await rows(scoring, people.wang)
     assert (row["next"], row["appeal_until"]) == ("may-appeal", "2026-11-30T10:00:00Z")
-    made = await told(scoring.http, "POST", "/units/huanwei/rows/1/appeal", people.wang, APPEAL)
+    made = await answered(scoring.http, "POST", "/units/huanwei/rows/1/appeal", people.wang, APPEAL)
     assert (made["state"], made["due_at"], made["rule"]) == ("submitted", "2026-12-07T10:00:00Z", "manual")
     [row] = await rows(scoring, people.wang)
     assert (row["next"], row["appeal"]["state"], Decimal(row["points"])) == ("to-be-decided", "submitted", Decimal(2))
-    outlook = await told(scoring.http, "GET", "/units/huanwei/outlook?period=2026-11", people.wang)
+    outlook = await answered(scoring.http, "GET", "/units/huanwei/outlook?period=2026-11", people.wang)
     assert (outlook["pending"], Decimal(outlook["score"]), Decimal(outlook["score_if_upheld"])) == (
         1,
         Decimal(98),
@@ -186,7 +186,7 @@ async def test_an_appeal_from_the_row_to_its_end(scoring: Inside) -> None:
     for who in (people.zhang, people.li):
         answer = await scoring.http.post(f"/appeals/{made['id']}/uphold", json={"reason": "是"}, headers=who)
         assert refusal(answer) == (403, "second-person-required")
-    await told(scoring.http, "POST", f"/appeals/{made['id']}/uphold", people.chen, {"reason": "权属不符"})
+    await answered(scoring.http, "POST", f"/appeals/{made['id']}/uphold", people.chen, {"reason": "权属不符"})
     [row] = await rows(scoring, people.wang)
     assert (row["next"], row["next_in_words"]["zh"]) == ("to-be-taken-back", "已决定撤销，即将冲回")
     await posted(scoring)
@@ -197,7 +197,7 @@ async def test_an_appeal_from_the_row_to_its_end(scoring: Inside) -> None:
         Decimal(-2),
         f"appeals/{made['id']}",
     )
-    seen = await told(scoring.http, "GET", f"/appeals/{made['id']}", people.wang)
+    seen = await answered(scoring.http, "GET", f"/appeals/{made['id']}", people.wang)
     assert (seen["submitted_by"], seen["decided_by"]) == ("wang", None)
 
 
@@ -210,10 +210,10 @@ async def test_units_see_and_appeal_against_their_own_rows_only(scoring: Inside)
     assert refusal(answer) == (403, "appeal-of-another-unit")
     answer = await scoring.http.post("/units/huanwei/rows/1/appeal", json=APPEAL, headers=people.zhang)
     assert refusal(answer) == (403, "role-required")
-    made = await told(scoring.http, "POST", "/units/huanwei/rows/1/appeal", people.wang, APPEAL)
+    made = await answered(scoring.http, "POST", "/units/huanwei/rows/1/appeal", people.wang, APPEAL)
     assert refusal(await scoring.http.get(f"/appeals/{made['id']}", headers=people.sun)) == (404, "appeals-not-found")
-    assert (await told(scoring.http, "GET", "/appeals", people.sun))["appeals"] == []
-    assert len((await told(scoring.http, "GET", "/appeals", people.wang))["appeals"]) == 1
+    assert (await answered(scoring.http, "GET", "/appeals", people.sun))["appeals"] == []
+    assert len((await answered(scoring.http, "GET", "/appeals", people.wang))["appeals"]) == 1
     answer = await scoring.http.post("/units/huanwei/rows/9/appeal", json=APPEAL, headers=people.wang)
     assert refusal(answer) == (404, "entries-not-found")
     assert refusal(await scoring.http.get("/units/nobody/rows", headers=people.zhang)) == (404, "units-not-found")
@@ -232,7 +232,7 @@ async def test_an_appeal_and_a_correction_of_one_row_do_not_both_take_effect(sco
     people = People(scoring)
     await entered(scoring, people)
     body = {"unit": "huanwei", "number": 1, "reason": "重复记分"}
-    proposal = await told(scoring.http, "POST", "/proposals/corrections", people.zhang, body)
+    proposal = await answered(scoring.http, "POST", "/proposals/corrections", people.zhang, body)
     appeal, approval = await asyncio.gather(
         scoring.http.post("/units/huanwei/rows/1/appeal", json=APPEAL, headers=people.wang),
         scoring.http.post(f"/proposals/{proposal['id']}/approve", json={}, headers=people.li),
@@ -247,28 +247,28 @@ async def test_overdue_appeals_are_listed_and_appeals_are_counted_by_rule(scorin
     people = People(scoring)
     for number in range(1, 4):
         await entered(scoring, people)
-        await told(scoring.http, "POST", f"/units/huanwei/rows/{number}/appeal", people.wang, APPEAL)
-    listed = (await told(scoring.http, "GET", "/appeals?state=submitted", people.chen))["appeals"]
+        await answered(scoring.http, "POST", f"/units/huanwei/rows/{number}/appeal", people.wang, APPEAL)
+    listed = (await answered(scoring.http, "GET", "/appeals?state=submitted", people.chen))["appeals"]
     assert len(listed) == 3
     for appeal, verdict in zip(listed, ("uphold", "reject"), strict=False):
-        await told(scoring.http, "POST", f"/appeals/{appeal['id']}/{verdict}", people.chen, {"reason": "裁定"})
-    assert (await told(scoring.http, "GET", "/appeals?overdue=true", people.chen))["appeals"] == []
+        await answered(scoring.http, "POST", f"/appeals/{appeal['id']}/{verdict}", people.chen, {"reason": "裁定"})
+    assert (await answered(scoring.http, "GET", "/appeals?overdue=true", people.chen))["appeals"] == []
     scoring.clock.advance(timedelta(days=15))
-    [late] = (await told(scoring.http, "GET", "/appeals?overdue=true", people.chen))["appeals"]
+    [late] = (await answered(scoring.http, "GET", "/appeals?overdue=true", people.chen))["appeals"]
     assert (late["id"], late["overdue"]) == (listed[2]["id"], True)
-    figures = await told(scoring.http, "GET", "/appeal-figures?period=2026-11", people.chen)
+    figures = await answered(scoring.http, "GET", "/appeal-figures?period=2026-11", people.chen)
     assert figures["overdue"] == 1
     assert figures["rules"] == [
         {"rule": "manual", "appealed": 3, "submitted": 1, "upheld": 1, "rejected": 1, "withdrawn": 0}
     ]
-    assert (await told(scoring.http, "GET", "/appeal-figures?period=2026-10", people.chen))["rules"] == []
+    assert (await answered(scoring.http, "GET", "/appeal-figures?period=2026-10", people.chen))["rules"] == []
 
 
 async def test_what_people_write_is_in_no_event(scoring: Inside) -> None:
     people = People(scoring)
     await entered(scoring, people)
-    appeal = await told(scoring.http, "POST", "/units/huanwei/rows/1/appeal", people.wang, APPEAL)
-    await told(scoring.http, "POST", f"/appeals/{appeal['id']}/uphold", people.chen, {"reason": "权属不符"})
+    appeal = await answered(scoring.http, "POST", "/units/huanwei/rows/1/appeal", people.wang, APPEAL)
+    await answered(scoring.http, "POST", f"/appeals/{appeal['id']}/uphold", people.chen, {"reason": "权属不符"})
     events = await scoring.runtime.store.find(OUTBOX, {})
     assert {row.type for row in events} >= {EntryPosted.TYPE, ReversalOrdered.TYPE}
     for row in events:
@@ -308,13 +308,13 @@ async def test_what_is_approved_reaches_the_public_ledger_and_what_is_upheld_res
             standings = (await http.get("/standings", params={"period": period})).json()["standings"]
             return Decimal(next(each["score"] for each in standings if each["unit"] == "huanwei"))
 
-        made = await told(http, "POST", "/proposals/entries", office, entry)
-        await told(http, "POST", f"/proposals/{made['id']}/approve", chief, {})
+        made = await answered(http, "POST", "/proposals/entries", office, entry)
+        await answered(http, "POST", f"/proposals/{made['id']}/approve", chief, {})
         found = await eventually(lambda: ledger(1))
         assert found["entries"][0]["basis"] == f"proposals/{made['id']}"
         assert await score() == 98
-        appeal = await told(http, "POST", "/units/huanwei/rows/1/appeal", unit, APPEAL)
-        await told(http, "POST", f"/appeals/{appeal['id']}/uphold", discipline, {"reason": "成立"})
+        appeal = await answered(http, "POST", "/units/huanwei/rows/1/appeal", unit, APPEAL)
+        await answered(http, "POST", f"/appeals/{appeal['id']}/uphold", discipline, {"reason": "成立"})
         found = await eventually(lambda: ledger(2))
         assert (found["entries"][1]["reverses"], found["entries"][1]["points"]) == (1, "-2")
         assert await score() == 100

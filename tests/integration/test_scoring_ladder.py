@@ -82,14 +82,14 @@ class World:
     async def page(self, caller: dict[str, str], **asked: str | int) -> dict[str, Any]:
         answer = await self.scoring.http.get("/measures", params=asked, headers=caller)
         assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        body: dict[str, Any] = answer.json()
+        return body
 
     async def post(self, path: str, caller: dict[str, str], body: object = None, status: int = 200) -> dict[str, Any]:
         answer = await self.scoring.http.post(f"/measures/{path}", json=body, headers=caller)
         assert answer.status_code == status, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        content: dict[str, Any] = answer.json()
+        return content
 
     @property
     def office(self) -> dict[str, str]:
@@ -207,8 +207,8 @@ async def test_the_paper_is_printed_as_it_was_issued(world: World) -> None:
     assert first.headers["content-type"] == "application/pdf"
     assert "reminder-2026-0001.pdf" in first.headers["content-disposition"]
     read = Pdf(first.content).text
-    for told in ("提醒函", "〔2026〕第0001号", CASE, SAMPLE.name_of(UNIT), "2026-11-24"):
-        assert told in read
+    for item in ("提醒函", "〔2026〕第0001号", CASE, SAMPLE.name_of(UNIT), "2026-11-24"):
+        assert item in read
     word = await world.scoring.http.get(f"{url}.docx", headers=world.office)
     assert "提醒函" in "\n".join(each.text for each in WordFile(BytesIO(word.content)).paragraphs)
     await world.post(f"{measure['measure']}/reply", world.officer, {"text": "已清运"})

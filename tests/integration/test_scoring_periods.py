@@ -97,8 +97,8 @@ async def test_a_month_is_ranked_among_all_and_in_groups_with_the_trend(scoring:
     }
     assert place_of(november, "jinshan")["group_rank"] == COMMUNITIES - 1
     december = await get(scoring, "/standings?period=2026-12")
-    told = place_of(december, "yinguang")
-    assert (told["rank"], told["rank_before"], told["trend"]) == (len(UNITS), len(UNITS) - 1, -1)
+    found = place_of(december, "yinguang")
+    assert (found["rank"], found["rank_before"], found["trend"]) == (len(UNITS), len(UNITS) - 1, -1)
     [communities] = [each for each in december["groups"] if each["group"] == "communities"]
     assert (communities["units"], communities["mean"], communities["below"]) == (COMMUNITIES, "99.99", 1)
 
@@ -112,8 +112,8 @@ async def test_longer_periods_are_made_of_their_months_and_of_assessments(scorin
     await settled(scoring)
     for period in ("2026-Q4", "2026", "cycle"):
         ranking = await get(scoring, f"/standings?period={period}")
-        told = place_of(ranking, "huaxing")
-        assert (told["score"], told["points_lost"], told["entries"]) == ("90.08", "19.85", 2), period
+        found = place_of(ranking, "huaxing")
+        assert (found["score"], found["points_lost"], found["entries"]) == ("90.08", "19.85", 2), period
         assert ranking["complete"] is False
     assert (await get(scoring, "/standings?period=2026"))["months"] == ["2026-11", "2026-12"]
     for unit in ("jinshan", "huaxing", "district"):
@@ -155,8 +155,8 @@ async def test_a_result_that_does_not_fit_is_refused(
     scoring: Inside, change: dict[str, object], status: int, code: str
 ) -> None:
     body = {"scheme": "annual", "period": "2026", "unit": "huaxing", "part": "field", "value": "0.5", "source": "通报"}
-    told = await post(scoring, "/results", "office", body={**body, **change}, status=status)
-    assert told["code"] == code
+    answer = await post(scoring, "/results", "office", body={**body, **change}, status=status)
+    assert answer["code"] == code
     assert (await get(scoring, "/results?scheme=annual&period=2026", "leader"))["results"] == []
 
 
@@ -178,8 +178,8 @@ async def test_what_changed_since_yesterday_is_told_with_its_rule_and_basis(scor
         await charged(scoring, "huaxing", "0.1", f"c{number + 1}")
     await charged(scoring, "jinshan", "0.2", "c99", at=scoring.clock.now() - timedelta(days=9))
     await settled(scoring)
-    told = await get(scoring, "/standings/changes")
-    huaxing, jinshan = told["units"]
+    body = await get(scoring, "/standings/changes")
+    huaxing, jinshan = body["units"]
     assert (huaxing["unit"], huaxing["changes"], huaxing["more"]) == (
         "huaxing",
         [{"period": "2026-11", "points": "2.5", "rows": 25}],
@@ -347,7 +347,7 @@ class Live:
     async def tell(self, first: int, last: int) -> None:
         """Late acknowledgements on the days of December, of each unit in turn, a tenth of a point each."""
         for number in range(first, last):
-            told = ChargeMade(
+            found = ChargeMade(
                 unit=TOLD[number % len(TOLD)],
                 case=f"c{number}",
                 category="exposed-rubbish",
@@ -360,7 +360,7 @@ class Live:
                 bucket="rule:acknowledged-late",
                 cap=Decimal(2),
             )
-            event = Event.new(told, f"c{number}:{told.unit}", 1, datetime(2027, 1, 4, tzinfo=UTC))
+            event = Event.new(found, f"c{number}:{found.unit}", 1, datetime(2027, 1, 4, tzinfo=UTC))
             await self.publisher.publish([event])
 
     async def posted(self, at_least: int) -> None:
@@ -432,8 +432,8 @@ async def test_charges_behind_the_freezing_of_their_month_count_in_the_next_and_
     assert {unit: sum(row.points for row in rows if row.unit == unit) for unit in TOLD} == dict.fromkeys(TOLD, 2)
     await live.decide("proposal", "office")
     seal = await live.decide("publication", "leader")
-    told = {place["unit"]: Decimal(place["points_lost"]) for place in seal["places"]}
-    assert {f"{unit}:2026-12": told[unit] for unit in TOLD} == recompute(row for row in rows if not row.belongs_to)
+    content = {place["unit"]: Decimal(place["points_lost"]) for place in seal["places"]}
+    assert {f"{unit}:2026-12": content[unit] for unit in TOLD} == recompute(row for row in rows if not row.belongs_to)
 
 
 async def test_a_published_month_is_exported_and_verified_offline_and_a_planted_change_is_named(

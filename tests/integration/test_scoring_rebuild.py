@@ -77,10 +77,10 @@ async def test_what_is_posted_again_is_equal_and_every_change_of_it_is_named(
         (REVERSALS.name, gone["_id"]),
         (STANDINGS.name, standing["_id"]),
     }
-    told = {each.collection: str(each) for each in differences}
-    assert told[ENTRIES.name].endswith("written otherwise")
-    assert told[REVERSALS.name].endswith("only rebuilt")
-    assert "points_lost is Decimal('1.5'), rebuilt " in told[STANDINGS.name]
+    content = {each.collection: str(each) for each in differences}
+    assert content[ENTRIES.name].endswith("written otherwise")
+    assert content[REVERSALS.name].endswith("only rebuilt")
+    assert "points_lost is Decimal('1.5'), rebuilt " in content[STANDINGS.name]
 
 
 async def test_books_are_compared_while_they_grow(scoring: Runtime[Any]) -> None:
@@ -111,21 +111,21 @@ async def test_an_operator_is_told_by_lines_and_an_exit_code(
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        told, _ = await process.communicate()
-        return process.returncode, told.decode()
+        found, _ = await process.communicate()
+        return process.returncode, found.decode()
 
-    code, told = await run()
-    assert code == 0, told
-    assert f"一致：{len(UNITS)} 个单位" in told
+    code, found = await run()
+    assert code == 0, found
+    assert f"一致：{len(UNITS)} 个单位" in found
     with Documents(mongodb_uri) as client:
         client[f"{namespace}scoring"][ENTRIES.name].delete_one({"_id": f"{UNITS[0]}:0000000003"})
-    code, told = await run()
-    assert code == 1, told
-    assert f"{ENTRIES.name} {UNITS[0]}:0000000003: only rebuilt" in told
+    code, found = await run()
+    assert code == 1, found
+    assert f"{ENTRIES.name} {UNITS[0]}:0000000003: only rebuilt" in found
     await scoring.store.driver.lease(LEASE, "another", 60.0)
-    code, told = await run()
-    assert code == 2, told
-    assert "rebuild-running" in told
+    code, found = await run()
+    assert code == 2, found
+    assert "rebuild-running" in found
 
 
 async def test_what_is_compared_are_the_bytes_that_the_server_keeps(

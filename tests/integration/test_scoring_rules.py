@@ -22,7 +22,7 @@ from shared.clock import FixedClock
 from shared.contracts.scoring import FactKind
 from shared.store import IDEMPOTENCY, OUTBOX
 from tests.inprocess import Inside, inside
-from tests.integration.scoring_world import refusal, told
+from tests.integration.scoring_world import answered, refusal
 from tests.load.asking import plan_of
 
 NOON = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)
@@ -45,7 +45,7 @@ async def scoring(mongodb_uri: str, namespace: str, tmp_path: Path) -> AsyncIter
 
 async def drafted(scoring: Inside, **change: object) -> dict[str, Any]:
     body = {**DRAFT, **change}
-    made: dict[str, Any] = await told(scoring.http, "POST", "/rule-drafts", scoring.token("office"), body)
+    made: dict[str, Any] = await answered(scoring.http, "POST", "/rule-drafts", scoring.token("office"), body)
     return made
 
 
@@ -89,21 +89,21 @@ async def test_an_edition_is_drafted_changed_put_to_use_and_told(scoring: Inside
     office = scoring.token("office")
     table = {"by": "standard", "rows": {"Ⅱ-3.1": "1.5", "$x": "1"}}
     changed = {**DRAFT, "revision": 1, "rules": [{**DEARER, "table": table}]}
-    again = await told(scoring.http, "PUT", f"/rule-drafts/{made['id']}", office, changed)
+    again = await answered(scoring.http, "PUT", f"/rule-drafts/{made['id']}", office, changed)
     assert (again["revision"], again["rules"][0]["table"]["rows"]) == (2, table["rows"])
     assert refusal(await use(scoring, made["id"])) == (409, "rule-draft-stale")
     used = (await use(scoring, made["id"], 2)).json()
     assert (used["state"], used["edition"]) == ("used", 2)
     assert refusal(await use(scoring, made["id"], 2)) == (409, "rule-draft-settled")
-    history = await told(scoring.http, "GET", "/rules/editions", scoring.token("officer", unit="huanwei"))
+    history = await answered(scoring.http, "GET", "/rules/editions", scoring.token("officer", unit="huanwei"))
     assert [(each["number"], each["made_by"], each["reason"]) for each in history["editions"]] == [
         (2, "office", "经会议研究"),
         (1, "scoring-rules.json", ""),
     ]
     rows = await scoring.runtime.store.find(AUDIT, {"chain": "rules"}, [("number", 1)])
     assert verify(rows, history["editions"][0]["hash"]) is None
-    page = await told(scoring.http, "GET", "/rules/editions?limit=1", office)
-    rest = await told(scoring.http, "GET", f"/rules/editions?before={page['before']}", office)
+    page = await answered(scoring.http, "GET", "/rules/editions?limit=1", office)
+    rest = await answered(scoring.http, "GET", f"/rules/editions?before={page['before']}", office)
     assert [each["number"] for each in (*page["editions"], *rest["editions"])] == [2, 1]
 
 
@@ -158,8 +158,8 @@ async def test_a_trial_tells_who_would_move_and_writes_nothing(scoring: Inside) 
     made = await drafted(scoring)
     before = await everything(scoring)
     leader = scoring.token("leader")
-    found = await told(scoring.http, "POST", "/what-if", leader, {"rules": [{**DEARER, "match": {}}]})
-    by_draft = await told(scoring.http, "POST", "/what-if", leader, {"period": "2026-10", "draft": made["id"]})
+    found = await answered(scoring.http, "POST", "/what-if", leader, {"rules": [{**DEARER, "match": {}}]})
+    by_draft = await answered(scoring.http, "POST", "/what-if", leader, {"period": "2026-10", "draft": made["id"]})
     assert by_draft == found
     assert await everything(scoring) == before
     assert (found["period"], found["outcome"]["facts"], found["outcome"]["differing"]) == ("2026-10", 3, 3)

@@ -40,8 +40,8 @@ def season(entries: int, seed: int = 1) -> Iterator[Event]:
         if month_of(now - FROZEN_AFTER) > month_of(START) and (last := _month_before(now - FROZEN_AFTER)) > frozen:
             frozen = last
             for unit in UNITS:
-                told = PeriodFrozen(unit=unit, period=last, frozen_at=now)
-                yield Event.new(told, f"{last}:{unit}", 1, now)
+                found = PeriodFrozen(unit=unit, period=last, frozen_at=now)
+                yield Event.new(found, f"{last}:{unit}", 1, now)
         unit = chance.choice(UNITS)
         rows[unit] += 1
         if standing[unit] and chance.random() < 0.02:

@@ -30,8 +30,8 @@ def request_bytes(method: str, url: str, headers: Mapping[str, str], body: bytes
     """The request as it goes over the wire."""
     address = urlsplit(url)
     target = f"{address.path or '/'}{f'?{address.query}' if address.query else ''}"
-    told = {"Host": address.netloc, **headers, "Content-Length": str(len(body))}
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items())]
+    content = {"Host": address.netloc, **headers, "Content-Length": str(len(body))}
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in content.items())]
     return "\r\n".join(lines).encode() + _END + body
 
 

@@ -276,9 +276,9 @@ class Apart:
             for process in processes:
                 await _line(process)
             await fill(self.bootstrap, self.namespace, cases)
-            told = [json.loads(await _last_line(process)) for process in processes]
-        first, last = min(each[0] for each in told), max(each[1] for each in told)
-        return float(sum(each[2] for each in told) / (last - first))
+            found = [json.loads(await _last_line(process)) for process in processes]
+        first, last = min(each[0] for each in found), max(each[1] for each in found)
+        return float(sum(each[2] for each in found) / (last - first))
 
     @asynccontextmanager
     async def _process(self, kind: str, group: str, number: int) -> AsyncIterator[Process]:

@@ -241,7 +241,7 @@ async def _tried(flow: Flow, rate: float, seconds: float) -> Held:
     await flow.settle()
     outcome = await flow.hold(rate, seconds)
     drained = f"{outcome.drained:.1f} s" if outcome.drained is not None else f"more than {DRAIN:.0f} s"
-    tools.say(
+    tools.inform(
         f"{rate:.0f} cases/s for {seconds:.0f} s: {'held' if outcome.ok else 'not held'}; backlog "
         f"{outcome.growth:+.0f}/s up to {max(sample.total for sample in outcome.samples)}, through after {drained}; "
         f"{outcome.run.failed} failed, sent up to {outcome.run.late * 1000:.0f} ms late"

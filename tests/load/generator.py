@@ -155,13 +155,13 @@ async def generate_apart(plan: Plan) -> Run:
         cwd=tools.ROOT,
     )
     try:
-        told, _ = await process.communicate()
+        found, _ = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
     if process.returncode:
         raise RuntimeError(f"the load generator ended with {process.returncode}")
-    run = Run(**json.loads(told))
+    run = Run(**json.loads(found))
     if not run.cases:
         raise RuntimeError(f"no case was filed: {run.fault}")
     return run

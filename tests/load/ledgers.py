@@ -108,9 +108,9 @@ class Long:
 
     async def post(self, batch: int) -> float:
         """Milliseconds for each of so many fresh charges of the last month that share a transaction."""
-        told = [self._charge() for _ in range(batch)]
+        found = [self._charge() for _ in range(batch)]
         started = time.perf_counter()
-        await Inbox(self.scoring.runtime.store, POSTING, None).apply(records(*told))
+        await Inbox(self.scoring.runtime.store, POSTING, None).apply(records(*found))
         return (time.perf_counter() - started) * 1000 / batch
 
     async def get(self, path: str) -> float:
@@ -249,12 +249,12 @@ async def _pace(broker: KafkaBroker, rate: float, seconds: float, name: str) -> 
     try:
         while len(meant) < numbers:
             due = min(numbers, int((time.monotonic() - started) * rate) + 1)
-            told = []
+            found = []
             for number in range(len(meant), due):
                 matter, unit = f"{name}-{number:010d}", chance.choice(UNITS)
                 meant[matter] = started + number / rate
-                told.append(Event.new(charge(chance, matter, unit, START), f"{matter}:{unit}", 1, START))
-            await publisher.publish(told)
+                found.append(Event.new(charge(chance, matter, unit, START), f"{matter}:{unit}", 1, START))
+            await publisher.publish(found)
             await asyncio.sleep(max(0.0, meant[matter] + 1 / rate - time.monotonic()))
     finally:
         await publisher.stop()
@@ -301,11 +301,11 @@ async def measure(servers: Servers, effort: Effort, parts: Sequence[str] = ("len
     if "rebuild" in parts:
         rebuilt = await rebuilding(servers, effort)
         measured.rebuilt.append(rebuilt)
-        told = "no difference" if rebuilt.met else f"SHORT: {rebuilt.differences} differences"
+        found = "no difference" if rebuilt.met else f"SHORT: {rebuilt.differences} differences"
         measured.lines.append(
             f"{rebuilt.documents:,} entries of {len(UNITS)} units with reversals, late rows and frozen months: posted "
             f"in {rebuilt.live_seconds:g} s, posted again beside in {rebuilt.seconds:g} s, compared byte for byte in "
-            f"{rebuilt.comparing_seconds:g} s: {told}."
+            f"{rebuilt.comparing_seconds:g} s: {found}."
         )
     return measured
 
@@ -325,10 +325,10 @@ def table(measured: Measured) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for row in sorted(measured.rows, key=lambda row: row.name):
         indexes = " and ".join(f"`{name}`" for name in row.index)
-        told = "met" if row.met else f"SHORT {row.fault}".strip()
+        found = "met" if row.met else f"SHORT {row.fault}".strip()
         yield (
             f"| {row.name} | {row.documents:,} | {row.p50_ms} | {row.p95_ms} | {indexes} | p95 ≤ {row.target_ms:g} ms "
-            f"| {told} |"
+            f"| {found} |"
         )
     yield ""
     yield from (f"- {line}" for line in measured.lines)
@@ -339,9 +339,9 @@ def keep(measured: Measured) -> None:
     fresh = [*map(asdict, measured.rows), *map(asdict, measured.rebuilt)]
     names = {(each["name"], each["documents"]) for each in fresh}
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    told = [*(each for each in kept if (each["name"], each["documents"]) not in names), *fresh]
+    found = [*(each for each in kept if (each["name"], each["documents"]) not in names), *fresh]
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n")
 
 
 def report(measured: Measured, where: str, path: Path | None) -> None:

@@ -132,19 +132,19 @@ def measure(cases: int, times: int, exports: Sequence[str], given: str | None) -
             client.admin.command("setParameter", 1, wiredTigerEngineRuntimeConfig=f"cache_size={CACHE}")
             if client[DATABASE][CASES.name].estimated_document_count() < cases:
                 load(uri, DATABASE, cases)
-            told = client[DATABASE].command("collStats", CASES.name)
-        documents = int(told["count"])
+            found = client[DATABASE].command("collStats", CASES.name)
+        documents = int(found["count"])
         rows = asyncio.run(ask_all(uri, documents, times))
         tables = [export_all(servers, uri, documents, form) for form in exports]
     finally:
         servers.close()
-    return rows, tables, _sizes(told)
+    return rows, tables, _sizes(found)
 
 
-def _sizes(told: dict[str, Any]) -> str:
-    indexes = ", ".join(f"`{_first(name)}` {size / 1e6:,.0f} MB" for name, size in told["indexSizes"].items())
+def _sizes(sizes: dict[str, Any]) -> str:
+    indexes = ", ".join(f"`{_first(name)}` {size / 1e6:,.0f} MB" for name, size in sizes["indexSizes"].items())
     return (
-        f"{told['count']:,} cases, {told['avgObjSize'] / 1e3:.1f} kB each ({told['storageSize'] / 1e6:,.0f} MB "
+        f"{sizes['count']:,} cases, {sizes['avgObjSize'] / 1e3:.1f} kB each ({sizes['storageSize'] / 1e6:,.0f} MB "
         f"compressed), in MongoDB with {CACHE} of cache; indexes: {indexes}."
     )
 
@@ -158,15 +158,15 @@ def _table(rows: Sequence[Row], exports: Sequence[Export]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for row in rows:
         index = " and ".join(f"`{_first(name)}`" for name in row.index)
-        told = "met" if row.met else f"SHORT {row.fault}".strip()
-        yield f"| {row.name} | {row.p50_ms} | {row.p95_ms} | {index} | p95 ≤ {row.target_ms:g} ms | {told} |"
+        found = "met" if row.met else f"SHORT {row.fault}".strip()
+        yield f"| {row.name} | {row.p50_ms} | {row.p95_ms} | {index} | p95 ≤ {row.target_ms:g} ms | {found} |"
     yield ""
     yield "| table | seconds | MB | memory of the server, MB | |"
     yield "|---|---|---|---|---|"
     for export in exports:
         memory = ", ".join(f"{mb:.0f} at {rows:,}" for rows, mb in export.rss_mb.items())
-        told = "flat" if export.met else "SHORT: grows"
-        yield f"| {export.name} | {export.seconds:.0f} | {export.megabytes:.0f} | {memory} | {told} |"
+        found = "flat" if export.met else "SHORT: grows"
+        yield f"| {export.name} | {export.seconds:.0f} | {export.megabytes:.0f} | {memory} | {found} |"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -191,8 +191,8 @@ def main(arguments: Sequence[str]) -> int:
     table = list(_table(rows, exports))
     sys.stdout.write("\n".join([where, sizes, *table, ""]))
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    told = [*map(asdict, rows), *map(asdict, exports)]
-    RESULTS.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n")
+    found = [*map(asdict, rows), *map(asdict, exports)]
+    RESULTS.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n")
     if options.write:
         put_between(options.write, BEGIN, END, "\n".join([where, "", sizes, "", *table]))
     lengths = ",".join(str(length) for length in ledgers.Effort.lengths if length <= max(options.cases, 10_000))

@@ -187,7 +187,7 @@ async def test_a_closed_loop_counts_what_is_refused(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "expected",
     [
         {"url": "http://192.0.2.1:80", "seconds": 1, "rate": 1},
         {"url": "http://127.0.0.1:80", "seconds": 1e6, "rate": 1},
@@ -196,9 +196,9 @@ async def test_a_closed_loop_counts_what_is_refused(service: Service) -> None:
     ],
     ids=["elsewhere", "for ever", "nothing", "both loops"],
 )
-def test_load_is_bounded_and_stays_on_this_machine(told: dict[str, float]) -> None:
+def test_load_is_bounded_and_stays_on_this_machine(expected: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"127\.0\.0\.1 only|seconds"):
-        Plan(token="", category=OVERDUE, **told)  # type: ignore[arg-type]  # rows of a table, wrong by intent
+        Plan(token="", category=OVERDUE, **expected)  # type: ignore[arg-type]  # rows of a table, wrong by intent
 
 
 def test_the_meter_leaves_the_first_transaction_out(monkeypatch: pytest.MonkeyPatch) -> None:

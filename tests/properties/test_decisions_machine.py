@@ -183,8 +183,8 @@ class Decisions(RuleBasedStateMachine):
         assert len(reversed_rows) == len(set(reversed_rows))
         lost = self.run(self.world.lost())
         assert lost == self.model()
-        told = {id.removeprefix(f"{UNIT}:"): points for id, points in recompute(rows).items() if points}
-        assert told == lost
+        content = {id.removeprefix(f"{UNIT}:"): points for id, points in recompute(rows).items() if points}
+        assert content == lost
         assert self.run(self.world.store.count(PARKED, {})) == 0
 
     def model(self) -> dict[str, Decimal]:

@@ -80,7 +80,7 @@ def snapshot(case: str, unit: str, times: int) -> CaseSnapshot:
 @st.composite
 def of_a_case(draw: st.DrawFn, case: str) -> list[Event]:
     """What happens to one case, in its own order."""
-    told: list[Event] = []
+    found: list[Event] = []
     for number in range(1, draw(st.integers(1, 5)) + 1):
         unit, at = draw(st.sampled_from(UNITS)), START + timedelta(days=draw(st.integers(0, 40)))
         there = snapshot(case, unit, number)
@@ -98,8 +98,8 @@ def of_a_case(draw: st.DrawFn, case: str) -> list[Event]:
                 ]
             )
         )
-        told.append(Event.new(model, case, number, at))
-    return told
+        found.append(Event.new(model, case, number, at))
+    return found
 
 
 @st.composite
@@ -170,8 +170,8 @@ class World:
         """The first stage; what it told the ledgers, in the order in which it was told."""
         known = {row.id for row in await self.store.find(OUTBOX, {})}
         await self._apply("scoring.charges", came, batch)
-        told = [row for row in await self.store.find(OUTBOX, {}) if row.topic == "scoring.charge"]
-        return [row.event for row in told if row.id not in known]
+        found = [row for row in await self.store.find(OUTBOX, {}) if row.topic == "scoring.charge"]
+        return [row.event for row in found if row.id not in known]
 
     async def post(self, came: Sequence[Event], batch: int) -> None:
         """The second stage."""
@@ -261,11 +261,11 @@ claims = st.tuples(
 
 @given(st.lists(claims, min_size=1, max_size=10), st.data())
 def test_taking_any_rows_back_in_any_order_leaves_what_the_others_cost(
-    told: list[tuple[Decimal, int, str | None, str]], data: st.DataObject
+    expected: list[tuple[Decimal, int, str | None, str]], data: st.DataObject
 ) -> None:
     made = [
         charge(str(points), START + timedelta(days=day), cap, bucket=bucket if cap else None)
-        for points, day, cap, bucket in told
+        for points, day, cap, bucket in expected
     ]
     books, without = Books(), Books()
     for each in made:
@@ -281,11 +281,11 @@ def test_taking_any_rows_back_in_any_order_leaves_what_the_others_cost(
 
 @given(st.lists(claims, min_size=1, max_size=8), claims, st.sampled_from(["", "2026-10", "2026-11", "2026-12"]))
 def test_a_row_taken_back_at_once_restores_the_standing_exactly(
-    told: list[tuple[Decimal, int, str | None, str]], last: tuple[Decimal, int, str | None, str], frozen: str
+    expected: list[tuple[Decimal, int, str | None, str]], last: tuple[Decimal, int, str | None, str], frozen: str
 ) -> None:
     """Also when it was capped, or late, or both."""
     books = Books()
-    for points, day, cap, bucket in told:
+    for points, day, cap, bucket in expected:
         books.post(charge(str(points), START + timedelta(days=day), cap, bucket=bucket if cap else None))
     if frozen:
         books.freeze(frozen)
@@ -298,9 +298,9 @@ def test_a_row_taken_back_at_once_restores_the_standing_exactly(
     assert find_flaw(UNIT, books.rows, books.ledger.head) is None
 
 
-def ledger_of(told: Sequence[tuple[Decimal, int, str | None, str]], taken: bool) -> Books:
+def ledger_of(content: Sequence[tuple[Decimal, int, str | None, str]], taken: bool) -> Books:
     books = Books()
-    for points, day, cap, bucket in told:
+    for points, day, cap, bucket in content:
         books.post(charge(str(points), START + timedelta(days=day), cap, bucket=bucket if cap else None))
     if taken:
         books.freeze("2026-10")
@@ -331,9 +331,9 @@ FORMERLY_NOTHING: dict[str, Any] = {
 
 @given(st.lists(claims, min_size=1, max_size=6), st.booleans(), st.data())
 def test_a_row_edited_in_any_field_is_found_even_when_its_own_hash_is_made_to_fit(
-    told: list[tuple[Decimal, int, str | None, str]], taken: bool, data: st.DataObject
+    expected: list[tuple[Decimal, int, str | None, str]], taken: bool, data: st.DataObject
 ) -> None:
-    books = ledger_of(told, taken)
+    books = ledger_of(expected, taken)
     place = data.draw(st.integers(0, len(books.rows) - 1))
     row = books.rows[place]
     name = data.draw(
@@ -351,9 +351,9 @@ def test_a_row_edited_in_any_field_is_found_even_when_its_own_hash_is_made_to_fi
 
 @given(st.lists(claims, min_size=1, max_size=6), st.booleans(), st.data())
 def test_a_row_removed_or_put_in_is_found_even_when_the_row_put_in_chains_to_the_one_before(
-    told: list[tuple[Decimal, int, str | None, str]], taken: bool, data: st.DataObject
+    expected: list[tuple[Decimal, int, str | None, str]], taken: bool, data: st.DataObject
 ) -> None:
-    books = ledger_of(told, taken)
+    books = ledger_of(expected, taken)
     place = data.draw(st.integers(0, len(books.rows)))
     if place < len(books.rows) and data.draw(st.booleans()):
         changed = [*books.rows[:place], *books.rows[place + 1 :]]

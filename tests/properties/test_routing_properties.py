@@ -58,8 +58,8 @@ def is_sound(found: Routing) -> bool:
     led = found.unit in HENGYANG.units and found.why not in OFFICE
     left = found.unit is None and found.why in OFFICE and not found.supporting
     helped = set(found.supporting) <= set(UNITS) - {found.unit}
-    told = bool(found.reasons) and all(reason.zh and reason.en for reason in found.reasons)
-    return (led or left) and helped and told
+    result = bool(found.reasons) and all(reason.zh and reason.en for reason in found.reasons)
+    return (led or left) and helped and result
 
 
 @settings(deadline=None)

@@ -25,10 +25,10 @@ def test_a_text_is_like_itself_unless_nothing_is_in_it(text: str) -> None:
 
 @given(TEXTS, TEXTS)
 def test_a_hint_never_tells_more_than_the_similarity(one: str, other: str) -> None:
-    told = hint(one, other)
-    assert told == hint(other, one)
-    assert told <= similarity(one, other)
-    assert (told * HINT_STEPS).is_integer()
+    found = hint(one, other)
+    assert found == hint(other, one)
+    assert found <= similarity(one, other)
+    assert (found * HINT_STEPS).is_integer()
 
 
 @given(st.text(alphabet="甲乙丙丁", min_size=1, max_size=2), st.text(alphabet="ABCDEFGH", min_size=HINT_PAIRS))

@@ -79,8 +79,8 @@ def _allowed(schema: dict[str, Any]) -> str:
     if "enum" in kind:
         return " ".join(f"`{value}`" for value in kind["enum"])
     bounds = ((">", "exclusiveMinimum"), ("≥", "minimum"), ("<", "exclusiveMaximum"), ("≤", "maximum"))
-    told = [f"{sign} {kind[name]:g}" for sign, name in bounds if name in kind]
-    return ", ".join(told) or (f"`{kind['pattern']}`" if "pattern" in kind else "–")
+    found = [f"{sign} {kind[name]:g}" for sign, name in bounds if name in kind]
+    return ", ".join(found) or (f"`{kind['pattern']}`" if "pattern" in kind else "–")
 
 
 def _ports() -> str:

@@ -57,8 +57,8 @@ def test_rows_are_numbered_linked_and_stored_as_hashed() -> None:
 def test_the_hash_is_what_its_description_says() -> None:
     fields = {"乙": None, "a": [True, 1, "x\n"], "at": START, "points": Decimal("-0.50")}
     line = '{"a":[true,1,"x\\n"],"at":"2026-11-23T01:02:03.456Z","points":"-0.5","乙":null}'
-    told = hashlib.sha256(f"chuangwen/chain/1\n{GENESIS}\n{line}".encode()).hexdigest()
-    assert chain_hash(GENESIS, fields) == told
+    found = hashlib.sha256(f"chuangwen/chain/1\n{GENESIS}\n{line}".encode()).hexdigest()
+    assert chain_hash(GENESIS, fields) == found
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,10 @@ class Issuer:
         self.keys[kid] = (algorithm, SIGNERS[algorithm]())
 
     def document(self) -> dict[str, Any]:
-        told = []
+        found = []
         for kid, (algorithm, key) in self.keys.items():
-            told.append({**json.loads(WRITERS[algorithm].to_jwk(key.public_key())), "kid": kid, "use": "sig"})
-        return {"keys": told}
+            found.append({**json.loads(WRITERS[algorithm].to_jwk(key.public_key())), "kid": kid, "use": "sig"})
+        return {"keys": found}
 
     def serve(self, _: httpx.Request) -> httpx.Response:
         self.requests += 1

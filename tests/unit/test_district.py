@@ -134,9 +134,9 @@ Edit = Callable[[dict[str, Any]], object]
 
 
 def _set(path: str, value: object) -> Edit:
-    def edit(told: dict[str, Any]) -> None:
+    def edit(content: dict[str, Any]) -> None:
         *way, last = path.split(".")
-        inner: Any = told
+        inner: Any = content
         for step in way:
             inner = inner[int(step)] if step.isdigit() else inner[step]
         inner[last] = value
@@ -145,7 +145,7 @@ def _set(path: str, value: object) -> Edit:
 
 
 def _repeat(name: str) -> Edit:
-    return lambda told: told[name].append(told[name][0])
+    return lambda content: content[name].append(content[name][0])
 
 
 @pytest.mark.parametrize(
@@ -208,19 +208,19 @@ def _repeat(name: str) -> Edit:
         ("terms.json", _set("orange", "3 working days"), "red: must come later than orange"),
         ("terms.json", _set("red", "9999 working days"), "terms.json: orange, red: 工作日历"),
         ("terms.json", _set("repeat_days", "a month"), "terms.json: repeat_days"),
-        ("terms.json", lambda told: told.pop("red"), "terms.json: red"),
+        ("terms.json", lambda found: found.pop("red"), "terms.json: red"),
         ("calendar.json", _set("years.0.holidays", ["2028-01-01"]), "calendar.json"),
         ("communities.geojson", _set("features", []), "communities.geojson"),
     ],
 )
 def test_faults_are_named(tmp_path: Path, file: str, edit: Edit, problem: str) -> None:
     folder = _copy(tmp_path)
-    told = json.loads((folder / file).read_text(encoding="utf-8"))
-    edit(told)
-    (folder / file).write_text(json.dumps(told), encoding="utf-8")
+    found = json.loads((folder / file).read_text(encoding="utf-8"))
+    edit(found)
+    (folder / file).write_text(json.dumps(found), encoding="utf-8")
     with pytest.raises(DistrictUnusable) as fault:
         District.load(folder)
-    assert any(problem in told for told in fault.value.problems), fault.value.problems
+    assert any(problem in found for found in fault.value.problems), fault.value.problems
 
 
 def test_the_terms_of_the_sample() -> None:

@@ -49,10 +49,10 @@ def test_faults_of_all_files_are_named_together_by_row(tmp_path: Path) -> None:
     (folder / "calendar.json").write_text("{", encoding="utf-8")
     with pytest.raises(DistrictUnusable) as fault:
         read(folder, _Files)
-    told = "\n".join(fault.value.problems)
-    assert "lists.json: issuers.0: Value error, unknown: nmae" in told
-    assert "units.json: units.0.name: " in told
-    assert "calendar.json: JSONDecodeError" in told
+    found = "\n".join(fault.value.problems)
+    assert "lists.json: issuers.0: Value error, unknown: nmae" in found
+    assert "units.json: units.0.name: " in found
+    assert "calendar.json: JSONDecodeError" in found
 
 
 def test_a_file_with_a_default_may_be_missing(tmp_path: Path) -> None:

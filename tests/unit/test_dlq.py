@@ -183,7 +183,7 @@ async def test_what_the_operator_sees() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["list", "--service", "nobody"], "no service nobody"),
         (["list", "--service", "../etc"], "no service"),
@@ -191,11 +191,11 @@ async def test_what_the_operator_sees() -> None:
     ],
 )
 def test_a_wrong_command_line_or_environment_is_code_2(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MONGODB_URI", raising=False)
     assert main(arguments) == 2
-    assert told in capsys.readouterr().err
+    assert expected in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -138,10 +138,14 @@ def test_files_tell_of_the_paper_and_not_of_the_machine() -> None:
     assert b"/CreationDate (D:20261123003000+08'00')" in pdf
     assert (Pdf(pdf).told("Title"), Pdf(pdf).told("Author")) == (ORDER.title + ORDER.number, ORDER.issuer)
     docx = to_docx(ORDER)
-    told = Document(BytesIO(docx)).core_properties
-    assert (told.title, told.author, told.last_modified_by) == (ORDER.title + ORDER.number, ORDER.issuer, ORDER.issuer)
-    assert told.created == told.modified == ORDER.date
-    assert not told.comments
+    core = Document(BytesIO(docx)).core_properties
+    assert (core.title, core.author, core.last_modified_by) == (
+        ORDER.title + ORDER.number,
+        ORDER.issuer,
+        ORDER.issuer,
+    )
+    assert core.created == core.modified == ORDER.date
+    assert not core.comments
     with ZipFile(BytesIO(docx)) as parts:
         assert {part.date_time for part in parts.infolist()} == {(2026, 11, 23, 0, 30, 0)}
         assert not [name for name in parts.namelist() if "thumbnail" in name]

@@ -77,18 +77,18 @@ def test_without_a_trace_there_is_no_trace_header() -> None:
 
 def test_sequences_sort_as_texts_as_they_do_as_numbers() -> None:
     numbers = [1, 2, 9, 10, 99, 1_000_000]
-    told = [dict(Event.new(REGISTERED, "1", number, NOW).headers())["ce_sequence"] for number in numbers]
-    assert sorted(told) == told
+    events = [dict(Event.new(REGISTERED, "1", number, NOW).headers())["ce_sequence"] for number in numbers]
+    assert sorted(events) == events
 
 
 @given(events)
 def test_http_tells_the_same_in_json(event: Event) -> None:
-    told: dict[str, Any] = json.loads(json.dumps(event.to_http()))
-    assert all(name.isalnum() and name.islower() for name in told), "names CloudEvents allows"
-    assert told.pop("data") == json.loads(event.value)
-    assert told.pop("datacontenttype") == "application/json"
+    published: dict[str, Any] = json.loads(json.dumps(event.to_http()))
+    assert all(name.isalnum() and name.islower() for name in published), "names CloudEvents allows"
+    assert published.pop("data") == json.loads(event.value)
+    assert published.pop("datacontenttype") == "application/json"
     headers = {name.removeprefix("ce_"): content.decode() for name, content in event.headers()}
-    assert told == {name: content for name, content in headers.items() if name != "content-type"}
+    assert published == {name: content for name, content in headers.items() if name != "content-type"}
 
 
 def test_a_charge_is_partitioned_by_its_unit() -> None:

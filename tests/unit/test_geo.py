@@ -174,10 +174,10 @@ def test_a_broken_area_is_refused_with_its_place(broken: Any) -> None:
     assert (refused.value.code, refused.value.field) == ("grid-unreadable", "features.1")
 
 
-@pytest.mark.parametrize("told", [{}, {"type": "Feature"}, {"type": "FeatureCollection", "features": {}}])
-def test_what_is_no_collection_is_refused(told: dict[str, Any]) -> None:
+@pytest.mark.parametrize("expected", [{}, {"type": "Feature"}, {"type": "FeatureCollection", "features": {}}])
+def test_what_is_no_collection_is_refused(expected: dict[str, Any]) -> None:
     with pytest.raises(Invalid) as refused:
-        Grid.from_geojson(told)
+        Grid.from_geojson(expected)
     assert (refused.value.code, refused.value.field) == ("grid-unreadable", "features")
 
 

@@ -57,7 +57,7 @@ def test_servers_named_by_the_environment_are_used_and_not_run(monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("roles", "unit", "told"),
+    ("roles", "unit", "expected"),
     [
         (["admin"], None, "'admin' is not a valid Role"),
         (["officer", "boss"], "gongshui", "'boss' is not a valid Role"),
@@ -65,8 +65,10 @@ def test_servers_named_by_the_environment_are_used_and_not_run(monkeypatch: pyte
         (["leader"], "gongshui", "name no unit"),
     ],
 )
-def test_a_token_for_what_is_no_role_is_not_made(tmp_path: Path, roles: list[str], unit: str | None, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_a_token_for_what_is_no_role_is_not_made(
+    tmp_path: Path, roles: list[str], unit: str | None, expected: str
+) -> None:
+    with pytest.raises(ValueError, match=expected):
         Issuer(tmp_path).token("somebody", roles, unit)
 
 

@@ -28,13 +28,13 @@ def test_parameters_are_data_not_templates() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "expected",
     [{"zh": "只有中文"}, {"zh": "", "en": "empty"}, {"zh": "{limit}", "en": "no parameter"}],
     ids=["one language", "empty", "other parameters"],
 )
-def test_an_incomplete_message_is_refused(told: dict[str, str]) -> None:
+def test_an_incomplete_message_is_refused(expected: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="message odd"):
-        Messages({"odd": told})
+        Messages({"odd": expected})
 
 
 def test_a_code_is_given_once(tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ async def test_a_walk_meets_everything_once_in_order(order: Order, limit: int) -
     assert len(seen) == len(documents)
 
 
-def forged(*told: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
+def forged(*content: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
 
 
 ODD = [

@@ -190,8 +190,8 @@ def test_the_clock_jumps_runs_and_settles_where_every_service_sees_it(tmp_path: 
     clock.settle()
     machine.seconds += 60
     assert clock.now() == START + HOUR + timedelta(minutes=1)
-    told = json.loads((tmp_path / "local" / "clock.json").read_text())
-    assert told == {"real": machine.seconds - 60, "shown": (START + HOUR).timestamp(), "speed": 1.0}
+    found = json.loads((tmp_path / "local" / "clock.json").read_text())
+    assert found == {"real": machine.seconds - 60, "shown": (START + HOUR).timestamp(), "speed": 1.0}
 
 
 def test_the_clock_goes_on_from_what_services_see(tmp_path: Path) -> None:

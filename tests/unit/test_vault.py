@@ -41,13 +41,13 @@ def test_digests_recognise_across_a_change_of_keys() -> None:
 
 def test_digests_differ_by_text_purpose_and_key() -> None:
     vault = Vault.of(NEW)
-    told = {
+    content = {
         vault.digest("phone", "1"),
         vault.digest("phone", "2"),
         vault.digest("account", "1"),
         Vault.of(OTHER).digest("phone", "1"),
     }
-    assert len(told) == 4
+    assert len(content) == 4
 
 
 @pytest.mark.parametrize("keys", ["", " , ", "secret", "x" * 44, "<key>,secret"])

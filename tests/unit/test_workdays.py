@@ -170,7 +170,7 @@ def test_a_provisional_year_gives_way_to_the_published_one() -> None:
 
 
 def test_the_offices_file_is_read(tmp_path: Path) -> None:
-    told = {
+    content = {
         "hours": [["08:00", "12:00"]],
         "years": [
             {
@@ -182,7 +182,7 @@ def test_the_offices_file_is_read(tmp_path: Path) -> None:
             }
         ],
     }
-    (tmp_path / "calendar.json").write_text(json.dumps(told), encoding="utf-8")
+    (tmp_path / "calendar.json").write_text(json.dumps(content), encoding="utf-8")
     calendar = WorkCalendar.from_file(tmp_path / "calendar.json")
     assert (calendar.last_known_year, calendar.provisional_years) == (2027, frozenset())
     assert due("2026-12-31 09:00", "1 working day", calendar) == "2027-01-03 12:00"

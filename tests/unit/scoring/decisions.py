@@ -54,18 +54,18 @@ class World:
         at: datetime = MONDAY,
         *,
         settle: bool = True,
-        **told: object,
+        **fields: object,
     ) -> None:
         """Something costs or earns the unit points."""
-        fact = Fact(id, kind, UNIT, f"matter-{id}", at, self.clock.now(), **told)  # type: ignore[arg-type]
+        fact = Fact(id, kind, UNIT, f"matter-{id}", at, self.clock.now(), **fields)  # type: ignore[arg-type]
         await self.store.run(lambda uow: record(uow, fact))
         if settle:
             await self.settle()
 
     async def settle(self, again: bool = False) -> None:
         """Post everything; with `again`, all of it is delivered a second time."""
-        told = [row for row in await self.store.find(OUTBOX, {}) if row.topic == "scoring.charge"]
-        in_order = sorted(told, key=lambda row: (row.time, row.subject, row.sequence))
+        found = [row for row in await self.store.find(OUTBOX, {}) if row.topic == "scoring.charge"]
+        in_order = sorted(found, key=lambda row: (row.time, row.subject, row.sequence))
         inbox = Inbox(self.store, POSTING, None)
         for _ in range(1 + again):
             await inbox.apply(records(*(row.event for row in in_order)))

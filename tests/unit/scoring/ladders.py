@@ -47,7 +47,7 @@ UNIT = "huanwei"
 [LADDER] = [each for each in SERVICE.subscriptions if each.group == "scoring.ladder"]
 
 
-def snapshot(case: str = CASE, unit: str | None = UNIT, **told: Any) -> CaseSnapshot:
+def snapshot(case: str = CASE, unit: str | None = UNIT, **fields: Any) -> CaseSnapshot:
     content: dict[str, Any] = {
         "case": case,
         "state": CaseState.DISPATCHED,
@@ -57,21 +57,21 @@ def snapshot(case: str = CASE, unit: str | None = UNIT, **told: Any) -> CaseSnap
         "place": Place(longitude=112.6, latitude=26.89, community="430476001007"),
         "unit": unit,
         "registered_at": MONDAY - timedelta(days=3),
-        **told,
+        **fields,
     }
     return CaseSnapshot(**content)
 
 
-def overdue(level: Level = Level.BLUE, stage: Stage = Stage.RECTIFY, **told: Any) -> CaseOverdue:
-    return CaseOverdue(case=snapshot(**told), stage=stage, level=level)
+def overdue(level: Level = Level.BLUE, stage: Stage = Stage.RECTIFY, **fields: Any) -> CaseOverdue:
+    return CaseOverdue(case=snapshot(**fields), stage=stage, level=level)
 
 
-def rework(times: int, **told: Any) -> CaseReworkOrdered:
-    return CaseReworkOrdered(case=snapshot(reworks=times, **told))
+def rework(times: int, **fields: Any) -> CaseReworkOrdered:
+    return CaseReworkOrdered(case=snapshot(reworks=times, **fields))
 
 
-def closed(**told: Any) -> CaseClosed:
-    return CaseClosed(case=snapshot(**told))
+def closed(**fields: Any) -> CaseClosed:
+    return CaseClosed(case=snapshot(**fields))
 
 
 @dataclass

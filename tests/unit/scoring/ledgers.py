@@ -16,7 +16,7 @@ NOVEMBER = datetime(2026, 11, 3, 4, 0, tzinfo=UTC)
 LATER = datetime(2026, 12, 20, 4, 0, tzinfo=UTC)
 
 
-def charge(points: str, at: datetime = NOVEMBER, cap: str | None = None, **told: Any) -> ChargeMade:
+def charge(points: str, at: datetime = NOVEMBER, cap: str | None = None, **fields: Any) -> ChargeMade:
     """What a rule claims of the unit; with a cap, in the bucket of the rule."""
     content: dict[str, Any] = {
         "unit": UNIT,
@@ -30,7 +30,7 @@ def charge(points: str, at: datetime = NOVEMBER, cap: str | None = None, **told:
         "kind": FactKind.OVERDUE,
         "bucket": None if cap is None else "rule:acknowledged-late",
         "cap": None if cap is None else Decimal(cap),
-        **told,
+        **fields,
     }
     return ChargeMade(**content)
 
@@ -56,8 +56,8 @@ class Books:
     def month(self, period: str) -> Standing:
         return self.standings.setdefault(period, Standing.of(UNIT, period))
 
-    def post(self, told: ChargeMade) -> Entry:
-        return self._count(self.ledger.post(told, self.month(month_of(told.happened_at)), told.happened_at))
+    def post(self, content: ChargeMade) -> Entry:
+        return self._count(self.ledger.post(content, self.month(month_of(content.happened_at)), content.happened_at))
 
     def reverse(self, entry: Entry, at: datetime = LATER) -> Entry:
         return self._count(self.ledger.reverse(entry, self.month(entry.origin), "corrections/1", at, at))

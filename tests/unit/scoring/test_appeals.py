@@ -180,12 +180,12 @@ async def test_what_comes_next_for_a_row() -> None:
         await world.happen(f"f{number}")
 
     async def nexts() -> list[Next]:
-        told = []
+        found = []
         for row in (await world.rows())[:4]:
             contest, appeal = await world.store.get(CONTESTS, row.id), await world.store.get(APPEALS, row.id)
             taken = any(each.reverses == row.number for each in await world.rows())
-            told.append(next_of(row, contest, appeal, taken, TERMS, world.clock.now()))
-        return told
+            found.append(next_of(row, contest, appeal, taken, TERMS, world.clock.now()))
+        return found
 
     assert await nexts() == [Next.MAY_APPEAL] * 4
     for number in (1, 2, 3):

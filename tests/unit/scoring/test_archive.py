@@ -128,10 +128,10 @@ def test_it_is_found_as_well_where_the_last_line_was_made_to_fit(data: st.DataOb
     how = data.draw(st.sampled_from(["value", "remove", "double", "swap"]), label="how")
     changed = list(lines)
     if how == "value":
-        told = json.loads(lines[at])
-        name = data.draw(st.sampled_from(sorted(told)), label="field")
-        told[name] = data.draw(_other(told[name]), label="value")
-        changed[at] = canonical(told).encode() + b"\n"
+        found = json.loads(lines[at])
+        name = data.draw(st.sampled_from(sorted(found)), label="field")
+        found[name] = data.draw(_other(found[name]), label="value")
+        changed[at] = canonical(found).encode() + b"\n"
     elif how == "remove":
         del changed[at]
     elif how == "double":
@@ -159,12 +159,12 @@ def test_a_truncated_export_is_no_export(data: st.DataObject) -> None:
 
 def edited(unit: str, number: int, change: dict[str, object]) -> bytes:
     """The sample with one row changed and nothing else."""
-    told = lines_of(sample())
-    for place, line in enumerate(told):
+    found = lines_of(sample())
+    for place, line in enumerate(found):
         row = json.loads(line)
         if (row["line"], row.get("unit"), row.get("number")) == ("row", unit, number):
-            told[place] = canonical({**row, **change}).encode() + b"\n"
-    return ended(told[:-1])
+            found[place] = canonical({**row, **change}).encode() + b"\n"
+    return ended(found[:-1])
 
 
 @pytest.mark.parametrize(
@@ -288,14 +288,14 @@ def test_a_seal_that_is_signed_by_another_hand_is_found() -> None:
 def test_a_standing_that_is_not_what_the_ledger_says_is_named(field: str) -> None:
     lines = lines_of(sample())
     for place, line in enumerate(lines):
-        told = json.loads(line)
-        if (told["line"], told.get("unit"), told.get("period")) == ("standing", "jinshan", "2026-11"):
-            told[field] = (
-                told[field] + 1
-                if isinstance(told[field], int)
+        found = json.loads(line)
+        if (found["line"], found.get("unit"), found.get("period")) == ("standing", "jinshan", "2026-11"):
+            found[field] = (
+                found[field] + 1
+                if isinstance(found[field], int)
                 else {"head": "f" * 64}.get(field.removeprefix("ledger_"), "99")
             )
-            lines[place] = canonical(told).encode() + b"\n"
+            lines[place] = canonical(found).encode() + b"\n"
     fault = fault_of(ended(lines[:-1]), key=None)
     assert isinstance(fault, Difference)
     assert (fault.unit, fault.period) == ("jinshan", "2026-11")

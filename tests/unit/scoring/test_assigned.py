@@ -26,7 +26,7 @@ HENGYANG = District.load(DISTRICT)
 
 
 def finding(visit: str, indicator: str, unit: str | None = None) -> Event:
-    told = FindingRecorded(
+    found = FindingRecorded(
         visit=visit,
         finding=1,
         site="P-0042",
@@ -37,7 +37,7 @@ def finding(visit: str, indicator: str, unit: str | None = None) -> Event:
         indicators=(indicator,),
         unit=unit,
     )
-    return Event.new(told, visit, 1, NOON)
+    return Event.new(found, visit, 1, NOON)
 
 
 async def test_a_batch_is_read_at_once_and_laid_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ CASE = "20261103-ABCDEFGHJK"
 PLACE = Place(longitude=112.6, latitude=26.89, community="430476001007")
 
 
-def snapshot(**told: Any) -> CaseSnapshot:
+def snapshot(**fields: Any) -> CaseSnapshot:
     content: dict[str, Any] = {
         "case": CASE,
         "state": CaseState.DISPATCHED,
@@ -47,18 +47,18 @@ def snapshot(**told: Any) -> CaseSnapshot:
         "points": Decimal("0.5"),
         "registered_at": NOON - timedelta(hours=5),
         "indicators": ("I-7", "I-8"),
-        **told,
+        **fields,
     }
     return CaseSnapshot(**content)
 
 
-def fact_of(told: EventModel, subject: str = CASE) -> Fact:
-    [fact] = facts(told, subject)
+def fact_of(content: EventModel, subject: str = CASE) -> Fact:
+    [fact] = facts(content, subject)
     return fact
 
 
-def facts(told: EventModel, subject: str = CASE) -> list[Fact]:
-    event = Event.new(told, subject, 4, NOON)
+def facts(content: EventModel, subject: str = CASE) -> list[Fact]:
+    event = Event.new(content, subject, 4, NOON)
     return [*facts_of(event.data, event.id, event.time)]
 
 
@@ -139,11 +139,11 @@ def test_a_finding_is_about_the_visit_and_may_have_nobody_yet() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "expected",
     [CaseOverdue(case=snapshot(unit=None)), CaseReopened(case=snapshot(unit=None)), CaseAcknowledged(case=snapshot())],
 )
-def test_nothing_is_told_of_nobody_or_of_what_is_in_order(told: EventModel) -> None:
-    assert facts(told) == []
+def test_nothing_is_told_of_nobody_or_of_what_is_in_order(expected: EventModel) -> None:
+    assert facts(expected) == []
 
 
 def test_the_service_listens_to_every_event_that_tells_a_fact() -> None:

@@ -61,8 +61,8 @@ def overdue(
         registered_at=NOON - timedelta(hours=5),
         overdue_at=NOON - timedelta(minutes=1),
     )
-    told = CaseOverdue(case=snapshot, stage=stage, level=level, reached_at=reached_at)
-    return Event.new(told, case, sequence, NOON)
+    found = CaseOverdue(case=snapshot, stage=stage, level=level, reached_at=reached_at)
+    return Event.new(found, case, sequence, NOON)
 
 
 def of_stake(share: str) -> Table:
@@ -104,10 +104,10 @@ async def test_by_the_rules_of_the_sample_what_a_unit_is_late_with_costs(stage: 
 
 async def test_an_event_from_before_there_were_stages_and_levels_is_charged_as_it_was() -> None:
     uow = (await with_rules(RULE)).unit()
-    told = json.loads(overdue().value)
+    found = json.loads(overdue().value)
     for name in ("stage", "level", "due_at", "reached_at", "elapsed_minutes"):
-        del told[name]
-    await on_fact(uow, replace(overdue(), value=json.dumps(told).encode()), None)
+        del found[name]
+    await on_fact(uow, replace(overdue(), value=json.dumps(found).encode()), None)
     assert len(uow.events) == 1
 
 
@@ -179,9 +179,9 @@ async def test_charges_become_chained_entries_and_one_standing() -> None:
     assert standing is not None
     assert find_flaw("huanwei", entries, ledger.head) is None
     assert (standing.points_lost, standing.score, standing.entries) == (Decimal("2.25"), Decimal("97.75"), 3)
-    told = [event.data for event in uow.events]
-    assert [data.number for data in told if isinstance(data, EntryPosted)] == [1, 2, 3]
-    [last] = [data for data in told if isinstance(data, StandingChanged)]
+    events = [event.data for event in uow.events]
+    assert [data.number for data in events if isinstance(data, EntryPosted)] == [1, 2, 3]
+    [last] = [data for data in events if isinstance(data, StandingChanged)]
     assert (last.entries, last.head) == (3, ledger.head)
 
 

@@ -88,9 +88,9 @@ async def test_who_signed_for_a_paper_and_who_replied_is_kept_and_not_told_by_ev
     [kept] = await world.measures()
     assert (kept.received_by, kept.received_at) == ("liaison-7", MONDAY)
     assert (kept.replied_by, kept.replied_at) == ("officer-3", MONDAY + timedelta(hours=1))
-    told = b"".join(row.value for row in await world.store.find(OUTBOX, {}))
-    assert b"liaison-7" not in told
-    assert b"officer-3" not in told
+    found = b"".join(row.value for row in await world.store.find(OUTBOX, {}))
+    assert b"liaison-7" not in found
+    assert b"officer-3" not in found
 
 
 async def test_only_a_measure_that_nobody_answered_is_marked_as_climbed() -> None:

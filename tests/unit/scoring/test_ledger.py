@@ -172,8 +172,8 @@ def test_a_row_from_before_there_were_more_fields_keeps_its_hash() -> None:
     row = Books().post(charge("0.5", kind=None))
     assert row.hash == "131066edeea920fe45fd3a264261d36a6a714e01adbf57230cc77dd6982d9824"
     names = ("unit", "number", "period", "case", "category", "rule", "rule_version", "points", "basis")
-    told = {name: getattr(row, name) for name in (*names, "happened_at", "posted_at")}
-    assert row.hash == chain_hash(GENESIS, told)
+    body = {name: getattr(row, name) for name in (*names, "happened_at", "posted_at")}
+    assert row.hash == chain_hash(GENESIS, body)
 
 
 def test_every_field_that_is_new_is_covered() -> None:
@@ -195,8 +195,8 @@ def test_a_new_field_set_changed_or_emptied_changes_the_hash(name: str) -> None:
 
 def test_what_is_told_of_a_row_has_the_rows_hash() -> None:
     row = replace(Books().post(charge("0.5")), **NEW_FIELDS)
-    told = EntryPosted.model_validate(row, from_attributes=True)
-    assert entry_hash(EntryPosted.model_validate_json(told.model_dump_json())) == entry_hash(row)
+    found = EntryPosted.model_validate(row, from_attributes=True)
+    assert entry_hash(EntryPosted.model_validate_json(found.model_dump_json())) == entry_hash(row)
 
 
 def test_rows_cut_off_at_the_end_are_found_by_the_head() -> None:

@@ -66,7 +66,7 @@ async def a_store(*editions: Edition, rules: Sequence[Rule] = (FINDING,)) -> tup
 
 
 def a_fact(**change: Any) -> Fact:
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "id": "inspections.visit/v/1",
         "kind": FactKind.FINDING,
         "unit": "huanwei",
@@ -76,7 +76,7 @@ def a_fact(**change: Any) -> Fact:
         "indicator": "told",
         "standard": "s-1",
     }
-    return Fact(**{**told, **change})
+    return Fact(**{**content, **change})
 
 
 BEFORE = datetime(2026, 6, 30, 15, 59, tzinfo=UTC)
@@ -101,8 +101,8 @@ async def test_a_finding_falls_under_the_scheme_in_force_when_it_happened(
         an_edition(1, "2026-01-01", indicator="old"), an_edition(2, "2026-07-01", "5", indicator="new")
     )
     fact = await located(store.unit(), a_fact(**change))
-    told = None if points is None else Decimal(points)
-    assert (fact.indicator, fact.scheme, fact.standard_points) == (indicator, scheme, told)
+    found = None if points is None else Decimal(points)
+    assert (fact.indicator, fact.scheme, fact.standard_points) == (indicator, scheme, found)
 
 
 async def test_without_any_scheme_a_finding_stays_as_it_was_told() -> None:
@@ -112,7 +112,7 @@ async def test_without_any_scheme_a_finding_stays_as_it_was_told() -> None:
 
 async def test_all_that_a_batch_needs_is_read_beforehand() -> None:
     store, driver = await a_store(an_edition(1, "2026-01-01"))
-    told = FindingRecorded(
+    found = FindingRecorded(
         visit="v",
         finding=1,
         site="s",
@@ -123,7 +123,7 @@ async def test_all_that_a_batch_needs_is_read_beforehand() -> None:
         standard="s-1",
         unit="huanwei",
     )
-    event = Event.new(told, "v", 1, NOON)
+    event = Event.new(found, "v", 1, NOON)
     uow = store.unit()
     await load_facts(uow, [event], None)
     asked = driver.asked

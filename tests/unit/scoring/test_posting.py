@@ -32,22 +32,22 @@ def a_store() -> Store:
     return Store(MemoryDriver(clock), clock, [*SERVICE.collections, MARKS, PARKED])
 
 
-def events(*told: EventModel) -> list[Event]:
+def events(*content: EventModel) -> list[Event]:
     """Each in a matter of its own."""
-    return [Event.new(each, f"m{number}:{UNIT}", 1, LATER) for number, each in enumerate(told)]
+    return [Event.new(each, f"m{number}:{UNIT}", 1, LATER) for number, each in enumerate(content)]
 
 
-async def posted(*told: EventModel, batch: int = 100, store: Store | None = None) -> Store:
+async def posted(*content: EventModel, batch: int = 100, store: Store | None = None) -> Store:
     """A store after all of it."""
     store = store or a_store()
-    await apply(store, events(*told), batch)
+    await apply(store, events(*content), batch)
     return store
 
 
-async def apply(store: Store, told: Sequence[Event], batch: int = 100) -> None:
+async def apply(store: Store, content: Sequence[Event], batch: int = 100) -> None:
     inbox = Inbox(store, POSTING, None)
-    for start in range(0, len(told), batch):
-        await inbox.apply(records(*told[start : start + batch]))
+    for start in range(0, len(content), batch):
+        await inbox.apply(records(*content[start : start + batch]))
 
 
 async def rows(store: Store) -> list[Entry]:
@@ -121,8 +121,8 @@ async def test_an_event_delivered_again_is_posted_once() -> None:
 
 async def test_every_row_is_told_and_the_last_of_a_standing() -> None:
     store = await posted(*MIXED)
-    told = await told_by(store, EntryPosted)
-    assert told == [EntryPosted.model_validate(row, from_attributes=True) for row in await rows(store)]
+    found = await told_by(store, EntryPosted)
+    assert found == [EntryPosted.model_validate(row, from_attributes=True) for row in await rows(store)]
     standings = [each for each in await told_by(store, StandingChanged) if isinstance(each, StandingChanged)]
     assert {(each.period, each.frozen, each.points_lost) for each in standings} == {
         ("2026-11", True, Decimal("1.3")),
@@ -166,8 +166,8 @@ async def test_months_frozen_out_of_order_are_both_frozen_and_the_later_one_hold
     for period in ("2026-11", "2026-12"):
         assert (await month(store, period)).frozen_at is not None
     assert [(row.period, row.belongs_to) for row in await rows(store)] == [("2026-11", None), ("2027-01", "2026-12")]
-    told = [each for each in await told_by(store, StandingChanged) if isinstance(each, StandingChanged)]
-    assert {each.period for each in told if each.frozen} == {"2026-11", "2026-12"}
+    found = [each for each in await told_by(store, StandingChanged) if isinstance(each, StandingChanged)]
+    assert {each.period for each in found if each.frozen} == {"2026-11", "2026-12"}
 
 
 async def test_a_month_in_which_nothing_happened_is_frozen_too() -> None:
@@ -180,8 +180,8 @@ async def test_a_month_that_is_frozen_is_not_told_again_by_what_is_late() -> Non
     store = await posted(charge("1"), freezing("2026-11"))
     before = len(await told_by(store, StandingChanged))
     await apply(store, [Event.new(charge("1", cap="2"), "late:x", 1, LATER)])
-    told = await told_by(store, StandingChanged)
-    assert len(told) == before + 1
+    found = await told_by(store, StandingChanged)
+    assert len(found) == before + 1
     frozen = await month(store, "2026-11")
     assert [frozen.points_lost, frozen.entries] == [1, 1]
 
@@ -203,7 +203,7 @@ async def test_a_fact_is_recorded_and_charged_once() -> None:
 
 async def test_what_a_ledger_is_told_about_one_matter_is_numbered() -> None:
     store = a_store()
-    for told in (charge("1"), reversal(1), freezing("2026-11")):
-        await store.run(lambda uow, told=told: tell_ledger(uow, f"C-1:{UNIT}", told))  # type: ignore[misc]
+    for each in (charge("1"), reversal(1), freezing("2026-11")):
+        await store.run(lambda uow, each=each: tell_ledger(uow, f"C-1:{UNIT}", each))  # type: ignore[misc]
     found = sorted(await store.find(OUTBOX, {}), key=lambda row: row.sequence)
     assert [(row.subject, row.sequence, row.key) for row in found] == [(f"C-1:{UNIT}", n, UNIT) for n in (1, 2, 3)]

@@ -78,7 +78,7 @@ def test_a_day_belongs_to_the_term_that_began_last_and_of_one_day_to_the_one_wri
     assert lead_on(a_row(*terms), day) == painted.get(day)
 
 
-@given(st.dictionaries(days, leads, max_size=8).flatmap(lambda told: st.permutations(list(told.items()))), days)
+@given(st.dictionaries(days, leads, max_size=8).flatmap(lambda expected: st.permutations(list(expected.items()))), days)
 def test_changes_of_different_days_say_the_same_in_whatever_order_they_were_written(
     terms: list[tuple[str, str | None]], day: str
 ) -> None:

@@ -20,13 +20,13 @@ SAMPLE = District.load(DISTRICT).rule_book
 NOON = datetime(2026, 11, 3, 4, 0, tzinfo=UTC)
 
 
-def a_fact(kind: FactKind = FactKind.REWORK, **told: Any) -> Fact:
-    content: dict[str, Any] = {"category": "litter-bin", "at_stake": Decimal(2), **told}
+def a_fact(kind: FactKind = FactKind.REWORK, **fields: Any) -> Fact:
+    content: dict[str, Any] = {"category": "litter-bin", "at_stake": Decimal(2), **fields}
     return Fact("decisions/1", kind, content.pop("unit", "huanwei"), "C-1", NOON, NOON, **content)
 
 
-def a_rule(table: Table | None = None, **told: Any) -> Rule:
-    content: dict[str, Any] = {"when": FactKind.REWORK, "table": table or Table(Decimal("0.5")), **told}
+def a_rule(table: Table | None = None, **fields: Any) -> Rule:
+    content: dict[str, Any] = {"when": FactKind.REWORK, "table": table or Table(Decimal("0.5")), **fields}
     return Rule("rework", 1, "2026-01-01", **content)
 
 
@@ -100,7 +100,7 @@ def test_several_rules_may_apply_and_come_in_the_order_of_their_codes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "told", "costs"),
+    ("kind", "expected", "costs"),
     [
         (FactKind.OVERDUE, {"stage": "rectify", "level": "blue"}, ["2"]),
         (FactKind.OVERDUE, {"stage": "rectify", "level": "orange"}, ["2"]),
@@ -121,9 +121,11 @@ def test_several_rules_may_apply_and_come_in_the_order_of_their_codes() -> None:
         (FactKind.OTHER, {}, []),
     ],
 )
-def test_the_sample_has_a_price_for_each_kind_of_fact(kind: FactKind, told: dict[str, Any], costs: list[str]) -> None:
+def test_the_sample_has_a_price_for_each_kind_of_fact(
+    kind: FactKind, expected: dict[str, Any], costs: list[str]
+) -> None:
     """With two points at stake."""
-    charged = [charge.points for charge in SAMPLE.charges(a_fact(kind, **told))]
+    charged = [charge.points for charge in SAMPLE.charges(a_fact(kind, **expected))]
     assert charged == [Decimal(each) for each in costs]
 
 

@@ -176,8 +176,8 @@ def test_two_versions_differ_field_by_field() -> None:
 
 def test_what_went_elsewhere_has_changed_its_place() -> None:
     before, after = a_tree(content="c-1"), a_tree(content="c-2")
-    told = [(each.what, each.code, each.how) for each in differences(before, after)]
-    assert told == [
+    found = [(each.what, each.code, each.how) for each in differences(before, after)]
+    assert found == [
         (What.CONTENT, "c-1", How.REMOVED),
         (What.CONTENT, "c-2", How.ADDED),
         (What.STANDARD, "s-1", How.CHANGED),
@@ -194,10 +194,10 @@ def _apply(tree: Tree, other: Tree) -> dict[str, Standard]:
         if each.how is How.REMOVED:
             del standards[each.code]
             continue
-        told: dict[str, Any] = {change.field: change.after for change in each.fields if change.field != "content"}
-        marking = {name: told.pop(name) for name in ("kind", "each", "target") if name in told}
+        content: dict[str, Any] = {change.field: change.after for change in each.fields if change.field != "content"}
+        marking = {name: content.pop(name) for name in ("kind", "each", "target") if name in content}
         kept = standards.get(each.code) or Standard(each.code, "", Decimal(0), Marking(RuleKind.RATIO))
-        standards[each.code] = replace(kept, **told, marking=replace(kept.marking, **marking))
+        standards[each.code] = replace(kept, **content, marking=replace(kept.marking, **marking))
     return standards
 
 

@@ -68,7 +68,7 @@ def a_book(change: Callable[[Worksheet, dict[str, int]], object] = lambda *_: No
     assert isinstance(sheet, Worksheet)
     sheet.append(headings())
     for number in range(rows):
-        told: dict[str, Any] = {
+        content: dict[str, Any] = {
             "测评类别": "公益宣传",
             "项目编码": "k-1",
             "测评项目": "公益宣传",
@@ -82,7 +82,7 @@ def a_book(change: Callable[[Worksheet, dict[str, int]], object] = lambda *_: No
             "每处扣分": 4,
             "目标数": 6,
         }
-        sheet.append([told.get(heading) for heading in headings()])
+        sheet.append([content.get(heading) for heading in headings()])
     change(sheet, {heading: place for place, heading in enumerate(headings(), 1)})
     file = io.BytesIO()
     book.save(file)
@@ -92,8 +92,8 @@ def a_book(change: Callable[[Worksheet, dict[str, int]], object] = lambda *_: No
 def refused(content: bytes) -> list[tuple[str | None, str]]:
     with pytest.raises(DomainError) as error:
         workbook.read(content, WORDS)
-    told = error.value.faults if isinstance(error.value, Several) else (error.value,)
-    return [(fault.field, fault.code) for fault in told]
+    text = error.value.faults if isinstance(error.value, Several) else (error.value,)
+    return [(fault.field, fault.code) for fault in text]
 
 
 def put(column: str, value: object, row: int = 2) -> Callable[[Worksheet, dict[str, int]], object]:

@@ -37,8 +37,8 @@ def composite(code: str) -> Composite:
 
 def test_hengyangs_february_is_ranked_among_all_and_among_its_like() -> None:
     groups = {unit: "园区" if unit in {"高新区", "白沙", "松木"} else "城区" for unit in FEBRUARY_2019}
-    told = {rank.unit: (rank.rank, rank.group_rank) for rank in ranks(FEBRUARY_2019, groups)}
-    assert told == {
+    content = {rank.unit: (rank.rank, rank.group_rank) for rank in ranks(FEBRUARY_2019, groups)}
+    assert content == {
         "松木": (1, 1),
         "白沙": (2, 2),
         "蒸湘": (3, 1),
@@ -69,8 +69,8 @@ def test_zhenjiangs_means() -> None:
     ],
 )
 def test_a_year_is_40_40_20_less_the_negative_list(rates: dict[str, str], negative: str, score: str) -> None:
-    told = {part: Decimal(rate) for part, rate in rates.items()}
-    assert FORMULA.of_parts(composite("annual"), told, Decimal(negative)) == Decimal(score)
+    content = {part: Decimal(rate) for part, rate in rates.items()}
+    assert FORMULA.of_parts(composite("annual"), content, Decimal(negative)) == Decimal(score)
 
 
 def test_a_year_with_a_part_missing_has_no_score_yet() -> None:
@@ -99,8 +99,8 @@ def test_a_cycle_weighs_its_years_15_25_60() -> None:
 )
 def test_a_quarter_is_the_mean_of_its_months_and_a_half_is_rounded_up(scores: list[str], mean: str) -> None:
     span = Span.of("2026-Q4")
-    told = dict(zip(span.months, map(Decimal, scores), strict=False))
-    assert FORMULA.of_months(span, told) == Decimal(mean)
+    found = dict(zip(span.months, map(Decimal, scores), strict=False))
+    assert FORMULA.of_months(span, found) == Decimal(mean)
 
 
 def test_a_month_is_what_it_is_to_the_last_digit() -> None:

@@ -98,8 +98,8 @@ def test_what_is_no_export_is_refused_without_a_traceback(
     content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert verify.main([kept(tmp_path, content)]) == 2
-    told = capsys.readouterr()
-    assert (told.out, len(told.err.splitlines())) == ("", 2)
+    text = capsys.readouterr()
+    assert (text.out, len(text.err.splitlines())) == ("", 2)
 
 
 def test_a_missing_file_and_an_unusable_key_are_no_differences(tmp_path: Path) -> None:
@@ -122,9 +122,9 @@ def test_what_a_file_of_strangers_says_does_not_steer_a_terminal(
 ) -> None:
     lines = lines_of(edited("huaxing", 3, {"unit": "\x1b[2J\n" + "x" * 1000}))
     assert verify.main([kept(tmp_path, ended(lines[:-1]))]) == 1
-    told = capsys.readouterr().err
-    assert "\x1b" not in told
-    assert all(len(line) < 600 for line in told.splitlines())
+    text = capsys.readouterr().err
+    assert "\x1b" not in text
+    assert all(len(line) < 600 for line in text.splitlines())
 
 
 def test_the_key_may_be_given_in_base64_pem_or_a_file(tmp_path: Path) -> None:

@@ -32,9 +32,9 @@ BOOK = RuleBook(CURRENT, 1, [REWORK, MANUAL])
 DEARER = Rule("rework", 2, "2027-01-01", FactKind.REWORK, Table(Decimal(3)))
 
 
-def a_fact(number: int, unit: str = "huanwei", kind: FactKind = FactKind.REWORK, **told: Any) -> Fact:
+def a_fact(number: int, unit: str = "huanwei", kind: FactKind = FactKind.REWORK, **fields: Any) -> Fact:
     at = NOON + timedelta(hours=number)
-    return Fact(f"f{number}", kind, unit, f"C-{number}", at, at, **told)
+    return Fact(f"f{number}", kind, unit, f"C-{number}", at, at, **fields)
 
 
 def outcome(*facts: Fact, rules: list[Rule], listed: int = 10) -> Outcome:

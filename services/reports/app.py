@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.reports import documents, photos
 from services.reports.api import ROUTERS
 from services.reports.handlers import load_origins, on_case_due, on_finding, on_retention_due, on_upkeep_due
 from services.reports.repo import (
-    AUDIT,
     BANS,
     CASES,
     CATALOGUES,
     CATEGORY_VERSIONS,
+    DOCUMENTS,
     ERASURES,
     FOLLOWERS,
     HEADS,
@@ -22,9 +21,11 @@ from services.reports.repo import (
 )
 from services.reports.resources import prepare
 from services.reports.settings import Settings
+from shared.audit.log import AUDIT
 from shared.consumer import Subscription, on
 from shared.contracts.inspections import FindingRecorded
 from shared.deadlines import Deadline
+from shared.files import PHOTO_DEADLINE, PHOTOS
 from shared.serials import SERIALS
 from shared.service import Service
 
@@ -36,10 +37,10 @@ SERVICE = Service(
         CATALOGUES,
         CATEGORY_VERSIONS,
         AUDIT,
-        documents.DOCUMENTS,
+        DOCUMENTS,
         SERIALS,
         ORIGINS,
-        photos.PHOTOS,
+        PHOTOS,
         FOLLOWERS,
         BANS,
         HEADS,
@@ -54,7 +55,7 @@ SERVICE = Service(
     ],
     deadlines=[
         Deadline(CASES, on_case_due),
-        photos.PHOTO_DEADLINE,
+        PHOTO_DEADLINE,
         Deadline(RETENTION, on_retention_due),
         Deadline(UPKEEP, on_upkeep_due),
     ],

@@ -7,55 +7,63 @@ from pathlib import Path
 
 from fastapi import Request
 
-from services.reports import documents, photos
 from services.reports.commands import retention, upkeep
 from services.reports.commands.audit import open_log
 from services.reports.commands.catalogue import LiveCatalogue, open_catalogue
-from services.reports.commands.duplicates import Nearby
+from services.reports.commands.documents import Issuing
 from services.reports.commands.intake import Reference
 from services.reports.district import District
+from services.reports.district.templates import Templates
 from services.reports.domain import PHOTO_LIMIT
-from services.reports.reporters import Reporters
+from services.reports.repo.reporters import Reporters
 from services.reports.settings import Settings
-from services.reports.templates import Templates
-from services.reports.views import STAFF
+from services.reports.views.duplicates import Nearby
 from shared import telemetry
 from shared.auth import Principal
+from shared.documents import Press
+from shared.files import Files
 from shared.http import RateLimit, Slots, client_address, subscriber
 from shared.messages import Messages
-from shared.roles import Role
+from shared.roles import CENTRE, STAFF, Role
 from shared.service import Runtime
 from shared.store import Store
 from shared.vault import Vault
 
 log = telemetry.logger(__name__)
 
-WORDS = Path(__file__).with_name("words.json")
+PROGRESS = Path(__file__).with_name("progress.json")
 """What reporters read of a case's way."""
-INTAKE = (Role.DISPATCHER, Role.OFFICE, Role.SERVICE, Role.VERIFIER)
+INTAKE = CENTRE | {Role.SERVICE, Role.VERIFIER}
 """Who may file cases without the limit on strangers."""
 LOOKS = 4
 """How often somebody may ask for similar cases for each report they may file: the pin is moved, words are added."""
 
 
-class Intake:
-    """The limits on cases that strangers file and ask for: from one address, and from all together; per process."""
+class Limits:
+    """How often strangers may do something, from one address and all together; per process."""
 
     def __init__(self, settings: Settings) -> None:
-        self._of_one = _per_minute(settings.reports_per_minute)
-        self._of_all = _per_minute(settings.reports_per_minute_overall)
+        self._reports = _per_minute(settings.reports_per_minute)
+        self._all_reports = _per_minute(settings.reports_per_minute_overall)
         self._looks = _per_minute(LOOKS * settings.reports_per_minute)
+        self._photos = _per_minute(PHOTO_LIMIT * settings.reports_per_minute)
+        self.wrong_codes = _per_minute(settings.wrong_codes_per_minute)
 
-    def admit(self, request: Request, caller: Principal) -> None:
-        """Raises TooMany."""
+    def report(self, request: Request, caller: Principal) -> None:
+        """Somebody files or follows a case. Raises TooMany."""
         if not caller.has(*INTAKE):
-            self._of_one.take(subscriber(client_address(request)))
-            self._of_all.take("")
+            self._reports.take(subscriber(client_address(request)))
+            self._all_reports.take("")
 
     def look(self, request: Request, caller: Principal) -> None:
-        """Raises TooMany."""
+        """Somebody asks what others have reported. Raises TooMany."""
         if not caller.has(*STAFF, *INTAKE):
             self._looks.take(subscriber(client_address(request)))
+
+    def hand_in(self, request: Request, caller: Principal) -> None:
+        """Somebody hands in a photo. Raises TooMany."""
+        if not caller.has(*STAFF, *INTAKE):
+            self._photos.take(subscriber(client_address(request)))
 
 
 def _per_minute(times: float) -> RateLimit:
@@ -77,12 +85,12 @@ class Resources:
         self.catalogue = catalogue
         self.templates = templates
         self.exports = Slots()
-        self.intake = Intake(settings)
-        self.wrong_codes = _per_minute(settings.wrong_codes_per_minute)
+        self.limits = Limits(settings)
         self.reporters = Reporters(store, Vault.of(settings.personal_keys))
-        self.words = Messages(json.loads(WORDS.read_text(encoding="utf-8")))
-        self.photos = photos.Desk(store, PHOTO_LIMIT * settings.reports_per_minute, district.alike_bits)
-        self.documents = documents.Desk(settings.portal_url)
+        self.progress = Messages(json.loads(PROGRESS.read_text(encoding="utf-8")))
+        self.files = Files(store, district.alike_bits)
+        self.press = Press()
+        self.issuing = Issuing(settings.portal_url)
         self.nearby = Nearby(store)
         self.reference = Reference(district, catalogue, self.nearby)
 

@@ -15,8 +15,9 @@ import pytest
 
 from deploy.local.stack import DISTRICT
 from services.reports.app import SERVICE
-from services.reports.repo import AUDIT, CATEGORY_VERSIONS
+from services.reports.repo import CATEGORY_VERSIONS
 from shared import audit
+from shared.audit.log import AUDIT
 from shared.clock import FixedClock
 from shared.store import OUTBOX
 from tests.inprocess import Inside, inside

@@ -15,8 +15,8 @@ import pytest
 from docx import Document as WordFile
 
 from services.reports.app import SERVICE
-from services.reports.documents import DOCUMENTS
-from services.reports.domain.papers import DocumentKind
+from services.reports.domain.documents import DocumentKind
+from services.reports.repo import DOCUMENTS
 from shared.clock import FixedClock
 from shared.serials import SERIALS, Serial
 from tests.inprocess import Inside, inside
@@ -183,7 +183,7 @@ async def test_who_would_wait_too_long_for_a_number_is_told_to_come_back(
     reports: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = await filed(reports)
-    monkeypatch.setattr("services.reports.documents.PATIENCE", 0)
+    monkeypatch.setattr("services.reports.commands.documents.PATIENCE", 0)
     async with reports.runtime.resources.documents.numbering():
         answer = await asked(reports, case, ORDER)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

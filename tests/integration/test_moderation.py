@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from services.reports.repo import AUDIT, BANS, CASES
+from services.reports.repo import BANS, CASES
+from shared.audit.log import AUDIT
 from shared.store import OUTBOX
 from tests.inprocess import Inside
 from tests.photo_samples import from_telephone

@@ -18,18 +18,20 @@ from PIL import Image
 
 from services.reports.api import photos
 from services.reports.app import SERVICE
+from services.reports.commands.photos import claim, redact
 from services.reports.domain import Case, Place
-from services.reports.photos import AUDIT, PHOTO_DEADLINE, PHOTOS, Desk, claim, redact
 from services.reports.repo import BANS, CASES
-from services.reports.reporters import Reporters
-from services.reports.resources import Resources
+from services.reports.repo.reporters import Reporters
+from services.reports.resources import Limits, Resources
+from services.reports.settings import Settings as ReportsSettings
 from shared import audit
+from shared.audit.log import AUDIT
 from shared.auth import KeySet, Principal, Verifier
 from shared.clock import FixedClock, SystemClock
 from shared.contracts.reports import CaseChanged, CaseState, Channel
 from shared.deadlines import Timekeeper
 from shared.errors import Invalid, NotFound, Refused, Unauthenticated
-from shared.files import AGAIN_AFTER, MOST_BYTES, UNCLAIMED_FOR, Photo, Region, Size
+from shared.files import AGAIN_AFTER, MOST_BYTES, PHOTO_DEADLINE, PHOTOS, UNCLAIMED_FOR, Files, Photo, Region, Size
 from shared.http import create_app
 from shared.messages import Messages
 from shared.roles import Role
@@ -74,13 +76,17 @@ class Scene:
     def __init__(self, mongodb_uri: str, namespace: str) -> None:
         self.clock = FixedClock(START)
         self.store = Store(MongoDriver(mongodb_uri, f"{namespace}reports"), self.clock, [CASES, PHOTOS, AUDIT, BANS])
-        self.desk = Desk(self.store, PER_MINUTE, ALIKE_BITS)
+        self.files = Files(self.store, ALIKE_BITS)
         self._timekeeper = Timekeeper(self.store, PHOTO_DEADLINE, None)
         settings = Settings(
             mongodb_uri=mongodb_uri, kafka_bootstrap_servers="127.0.0.1:1", http_port=0, auth_jwks="", auth_issuer="x"
         )
         held = Resources.__new__(Resources)  # what the routes of photos need of it
-        held.photos, held.reporters = self.desk, Reporters(self.store, Vault([Fernet.generate_key()]))
+        held.files, held.reporters = self.files, Reporters(self.store, Vault([Fernet.generate_key()]))
+        allowed = ReportsSettings.model_construct(
+            reports_per_minute=PER_MINUTE / 3, reports_per_minute_overall=3000, wrong_codes_per_minute=20
+        )
+        held.limits = Limits(allowed)
         runtime = Runtime(SERVICE, settings, self.clock, self.store, MemoryBroker(), prepared=held)
         app = create_app(
             "reports",
@@ -110,7 +116,7 @@ class Scene:
                 uow.insert(CASES, _case(case, ids, public))
 
         await self.store.run(command)
-        await self.desk.files.settle()
+        await self.files.settle()
 
     async def decide(
         self, photo: str, what: str, who: str | None = "office", *regions: dict[str, float], **headers: str
@@ -133,7 +139,7 @@ class Scene:
     async def later(self, step: timedelta = UNCLAIMED_FOR) -> None:
         self.clock.advance(step)
         await self._timekeeper.look()
-        await self.desk.files.settle()
+        await self.files.settle()
 
     async def kept(self) -> dict[str, int]:
         """How many documents there are, by collection."""
@@ -331,8 +337,19 @@ async def test_photos_are_claimed_with_their_case_or_not_at_all(scene: Scene) ->
     assert await scene.store.get(CASES, "case-1") is None
     assert (await scene.see(good, "large")).status_code == 404
     await scene.claim(good)
-    await scene.claim(good)
     assert (await scene.see(good, "large")).status_code == 200
+
+
+async def test_a_photo_that_a_case_has_proves_nothing_else_and_stays_as_visible_as_it_is(scene: Scene) -> None:
+    shown, private = await scene.uploaded(), await scene.uploaded()
+    await scene.claim(shown)
+    await scene.claim(private, public=False)
+    for photo, public in ((shown, False), (private, True)):
+        with pytest.raises(Refused) as refusal:
+            await scene.claim(photo, public=public)
+        assert (refusal.value.code, refusal.value.field) == ("photo-used-already", "photos.0")
+    assert (await scene.see(shown, "large")).status_code == 200
+    assert (await scene.see(private, "large")).status_code == 404
 
 
 async def test_of_two_cases_that_claim_a_photo_at_once_one_gets_it(scene: Scene) -> None:
@@ -425,7 +442,7 @@ async def test_what_was_blacked_out_is_gone_with_the_next_request(scene: Scene) 
         image = Image.open(BytesIO(fresh.content)).convert("L")
         assert image.getpixel((image.width // 2, image.height // 2)) == 0
     with pytest.raises(NotFound):
-        await scene.desk.files.copy(before, Size.LARGE)
+        await scene.files.copy(before, Size.LARGE)
     assert (await scene.see(photo, "original", "office")).content == from_telephone()
     assert (await scene.view(photo))["sha256"] == sha256(from_telephone()).hexdigest()
     assert (await scene.kept())["fs.files"] == 3

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from deploy.local.personal import personal_key
-from services.reports.repo import AUDIT, CASES, HEADS
+from services.reports.repo import CASES, HEADS
 from services.reports.settings import Settings
+from shared.audit.log import AUDIT
 from shared.errors import Unavailable
 from shared.settings import Misconfigured
 from shared.store import OUTBOX, UnitOfWork

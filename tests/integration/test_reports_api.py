@@ -270,7 +270,7 @@ async def test_pages_follow_each_other_without_gap_or_repeat(reports: Inside) ->
 
 
 async def test_strangers_are_limited_and_told_when_to_come_back(reports: Inside) -> None:
-    reports.runtime.resources.intake.__init__(reports.runtime.settings.model_copy(update={"reports_per_minute": 2}))
+    reports.runtime.resources.limits.__init__(reports.runtime.settings.model_copy(update={"reports_per_minute": 2}))
     answers = [await reports.http.post("/cases", json=REPORT) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [201, 201, 429]
     assert int(answers[-1].headers["retry-after"]) > 0

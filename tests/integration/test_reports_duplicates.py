@@ -159,7 +159,7 @@ async def test_bad_questions_are_refused_by_name(
 
 
 async def test_strangers_may_ask_so_often(reports: Inside) -> None:
-    reports.runtime.resources.intake.__init__(reports.runtime.settings.model_copy(update={"reports_per_minute": 1}))
+    reports.runtime.resources.limits.__init__(reports.runtime.settings.model_copy(update={"reports_per_minute": 1}))
     answers = [await reports.http.post("/cases/similar", json=ASKED) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200] * 4 + [429]
     assert await offered(reports, "dispatcher") == []

@@ -400,7 +400,7 @@ async def test_a_second_objection_is_for_the_centre_to_decide(reports: Inside) -
         for _ in range(2):
             case_.acknowledge(Act(actors[Side.UNIT], now, district.timetable))
             case_.reply(Act(actors[Side.UNIT], now, district.timetable), "已清运")
-            case_.verify(Act(actors[Side.CHECKER], now, district.timetable), True)
+            case_.verify(Act(actors[Side.VERIFIER], now, district.timetable), True)
             case_.close(Act(actors[Side.CENTRE], now, district.timetable))
             case_.object(Act(actors[Side.REPORTER], now, district.timetable), "没有清完", ("0" * 32,))
         uow.save(CASES, case_)

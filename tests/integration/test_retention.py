@@ -17,11 +17,11 @@ import pytest
 
 from services.reports.commands import retention
 from services.reports.commands.retention import JOB
-from services.reports.documents import DOCUMENTS
-from services.reports.domain.papers import ERASED
+from services.reports.domain.documents import ERASED
 from services.reports.handlers import on_retention_due
-from services.reports.repo import AUDIT, CASES, ERASURES, FOLLOWERS, RETENTION
+from services.reports.repo import CASES, DOCUMENTS, ERASURES, FOLLOWERS, RETENTION
 from services.reports.resources import Resources
+from shared.audit.log import AUDIT
 from shared.contracts.reports import CaseState
 from shared.deadlines import Deadline, Timekeeper
 from shared.errors import Unavailable

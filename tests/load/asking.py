@@ -19,10 +19,10 @@ from services.reports.district import District
 from services.reports.domain import Catalogue
 from services.reports.repo import CASES
 from services.reports.views.figures import Dimension, Period, figures
+from services.reports.views.filters import CaseFilter, Order
 from services.reports.views.lists import Position, case_page
 from services.reports.views.map import Box, case_map
 from services.reports.views.names import Names
-from services.reports.views.wanted import Order, Wanted
 from shared.auth import Principal
 from shared.clock import FixedClock
 from shared.contracts.reports import Stage
@@ -123,7 +123,7 @@ class Sample:
         self, order: Order = Order.NEWEST, caller: Principal = STAFF, after: str | None = None, **wanted: Any
     ) -> object:
         """A page of a list."""
-        return await case_page(self.store, caller, Wanted(**wanted), order, after, 50)
+        return await case_page(self.store, caller, CaseFilter(**wanted), order, after, 50)
 
     def any_case(self, **like: object) -> Document:
         """One of the cases, as said where there is one."""

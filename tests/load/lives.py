@@ -62,12 +62,12 @@ _CHARACTERS = (
     "人民公园学校医院商店车船树木花草鸟鱼虫山水田土石火风云雨雪天地"
 )
 
-_CHECKER = Actor(frozenset({Side.CHECKER}), None, "checker")
-_CENTRE = Actor(frozenset({Side.CENTRE, Side.CHECKER}), None, "centre")
+_CHECKER = Actor(frozenset({Side.VERIFIER}), None, "checker")
+_CENTRE = Actor(frozenset({Side.CENTRE, Side.VERIFIER}), None, "centre")
 _LEADER = Actor(frozenset({Side.LEADER}), None, "leader")
 _REPORTER = Actor(frozenset({Side.REPORTER}))
 
-Deed = Callable[[Case, Act], Events]
+Step = Callable[[Case, Act], Events]
 
 
 class _Ended(Exception):
@@ -93,7 +93,7 @@ class _Life:
         if self.now >= self.until:
             raise _Ended
 
-    def after(self, hours: float, by: Actor, case: Case, deed: Deed) -> None:
+    def after(self, hours: float, by: Actor, case: Case, deed: Step) -> None:
         """Somebody does something, unless the terms do not allow it any more."""
         self.later(hours)
         with suppress(DomainError):
@@ -228,7 +228,7 @@ def _work(life: _Life, case: Case) -> None:
     _say(life, case)
 
 
-def _verified(passed: bool) -> Deed:
+def _verified(passed: bool) -> Step:
     return lambda case, act: case.verify(act, passed)
 
 

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from services.reports.views.figures import Dimension
-from services.reports.views.queue import errands_of, queue_of
-from services.reports.views.wanted import CHANNELS, LEVELS, Order
+from services.reports.views.filters import CHANNELS, LEVELS, Order
+from services.reports.views.queue import duties_of, queue_of
 from shared.auth import Principal
 from shared.contracts.reports import CaseState, Kind, Stage
 from shared.roles import Role
@@ -53,8 +53,8 @@ def _queues() -> Iterator[Question]:
         )
     }
     for role, caller in callers.items():
-        for errand in errands_of(caller):
-            yield Question(f"queue of the {role}: {errand.kind}", _queue(caller, errand.kind))
+        for duty in duties_of(caller):
+            yield Question(f"queue of the {role}: {duty.kind}", _queue(caller, duty.kind))
 
 
 def _queue(caller: Principal, kind: str) -> Ask:

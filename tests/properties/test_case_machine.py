@@ -47,7 +47,7 @@ C, S = Command, CaseState
 HOUR = 3_600_000
 LADDER = {Level.BLUE: 0, Level.ORANGE: 7 * HOUR, Level.RED: 21 * HOUR}
 ORDER = [None, *LADDER]
-ANYBODY = st.sampled_from([*ACTORS.values(), STRANGER, Actor(frozenset({Side.CHECKER, Side.CENTRE}), UNIT)])
+ANYBODY = st.sampled_from([*ACTORS.values(), STRANGER, Actor(frozenset({Side.VERIFIER, Side.CENTRE}), UNIT)])
 STEPS = st.one_of(
     st.integers(1, 2 * HOUR),
     st.integers(HOUR, 3 * 24 * HOUR),
@@ -362,7 +362,7 @@ class CaseLife(RuleBasedStateMachine):
         self._try(C.REPLY, OFFICER, lambda act: self.case.reply(act, text, photos=names))
 
     @precondition(lambda self: self.case.state is S.REPLIED)
-    @rule(passed=st.booleans(), by=st.sampled_from([CHECKER, CENTRE, Actor(frozenset({Side.CHECKER}), UNIT)]))
+    @rule(passed=st.booleans(), by=st.sampled_from([CHECKER, CENTRE, Actor(frozenset({Side.VERIFIER}), UNIT)]))
     def somebody_verifies(self, passed: bool, by: Actor) -> None:
         command = C.VERIFY_PASSED if passed else C.VERIFY_FAILED
         if self._try(command, by, lambda act: self.case.verify(act, passed)):

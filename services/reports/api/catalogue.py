@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from fastapi import Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
 
-from services.reports.api.cases import Command
-from services.reports.api.context import Anyone, Centre, Editor, Known, actor_of, own_of
+from services.reports.api.access import Anyone, Centre, Editor, Reader, actor_of, resources
+from services.reports.api.cases import Body
 from services.reports.commands import catalogue as commands
 from services.reports.district import District
 from services.reports.domain import Areas, Catalogue, Category, CategoryVersion, Name, Question, Why
@@ -42,21 +42,21 @@ LIMIT_EXAMPLE = "2 working days"
 router = Router(tags=["catalogue"])
 
 
-class NameIn(Command):
+class NameIn(Body):
     """What users read: Chinese first, English beside."""
 
     zh: str = Field(max_length=GUIDANCE_LIMIT, examples=["暴露垃圾"])
     en: str = Field(default="", max_length=2 * GUIDANCE_LIMIT, examples=["Exposed rubbish"])
 
 
-class OptionIn(Command):
+class OptionIn(Body):
     """One of the answers to choose from."""
 
     code: str = Field(max_length=CODE_LIMIT, examples=["smell"])
     name: NameIn
 
 
-class QuestionIn(Command):
+class QuestionIn(Body):
     """What reporters are asked besides the text; `options` for `choice` and `choices` only."""
 
     code: str = Field(max_length=CODE_LIMIT, examples=["faults"])
@@ -66,7 +66,7 @@ class QuestionIn(Command):
     options: list[OptionIn] = Field(default=[], max_length=OPTIONS_LIMIT)
 
 
-class Content(Command):
+class Content(Body):
     """All that a version of a category says; nothing may be left out, so that nothing is lost by an oversight."""
 
     name: NameIn
@@ -94,7 +94,7 @@ class NewCategory(Content):
     code: str = Field(max_length=CODE_LIMIT, examples=["exposed-rubbish"])
 
 
-class BasedOn(Command):
+class BasedOn(Body):
     """The version that was read before it was changed: a change of anybody else meanwhile is not overwritten."""
 
     based_on: int = Field(ge=1, examples=[2])
@@ -170,9 +170,9 @@ class Destination(BaseModel):
 @router.get("/categories", response_model=list[CategoryView], responses={304: {"description": "未变 · As you have it"}})
 async def categories(request: Request, caller: Anyone, retired: bool = False) -> Response:
     """问题类别 · What can be reported; with `retired` also what could be."""
-    own = own_of(request)
-    catalogue = await own.catalogue.current()
-    body = _CATEGORIES.dump_json(_shown(catalogue, own.district, retired))
+    held = resources(request)
+    catalogue = await held.catalogue.current()
+    body = _CATEGORIES.dump_json(_shown(catalogue, held.district, retired))
     tag = f'"{sha256(body).hexdigest()[:32]}"'
     headers = {"etag": tag, "cache-control": "public, no-cache"}
     known = request.headers.get("if-none-match", "").split(",")
@@ -185,12 +185,12 @@ async def categories(request: Request, caller: Anyone, retired: bool = False) ->
 async def category(
     request: Request,
     code: str,
-    caller: Known,
+    caller: Reader,
     before: Annotated[int, Query(ge=1, le=10**9)] = 10**9,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 20,
 ) -> Versions:
     """类别各版本 · A category in every version it ever had."""
-    catalogue = await own_of(request).catalogue.current(fresh=True)
+    catalogue = await resources(request).catalogue.current(fresh=True)
     if (used := catalogue.categories.get(code)) is None:
         raise NotFound("categories-not-found", id=code[:CODE_LIMIT])
     found = await runtime_of(request).store.find(
@@ -206,10 +206,10 @@ async def category(
 @router.post("/categories", status_code=201, response_model=VersionView, openapi_extra=IDEMPOTENT)
 async def create(request: Request, body: NewCategory, caller: Editor) -> Response:
     """新增类别 · A new category."""
-    own, wanted = own_of(request), _category(body, body.code)
+    held, wanted = resources(request), _category(body, body.code)
 
     async def command(uow: UnitOfWork) -> VersionView:
-        return _version(await commands.create(uow, own.district, wanted, actor_of(caller)))
+        return _version(await commands.create(uow, held.district, wanted, actor_of(caller)))
 
     return await _edited(request, command, 201, "/categories/{code}")
 
@@ -217,10 +217,10 @@ async def create(request: Request, body: NewCategory, caller: Editor) -> Respons
 @router.put("/categories/{code}", response_model=VersionView, openapi_extra=IDEMPOTENT)
 async def change(request: Request, code: str, body: ChangedCategory, caller: Editor) -> Response:
     """修改类别 · The next version of a category; open cases keep theirs."""
-    own, wanted = own_of(request), _category(body, code)
+    held, wanted = resources(request), _category(body, code)
 
     async def command(uow: UnitOfWork) -> VersionView:
-        return _version(await commands.change(uow, own.district, wanted, body.based_on, actor_of(caller)))
+        return _version(await commands.change(uow, held.district, wanted, body.based_on, actor_of(caller)))
 
     return await _edited(request, command)
 
@@ -248,14 +248,14 @@ async def routing(
     at: AwareDatetime | None = None,
 ) -> Destination:
     """派单预览 · Where a problem would go, and why; without `at`, now."""
-    own = own_of(request)
-    wanted = (await own.catalogue.current()).open(category)
-    areas = own.district.areas_at(read_point(longitude, latitude, crs))
+    held = resources(request)
+    wanted = (await held.catalogue.current()).open(category)
+    areas = held.district.areas_at(read_point(longitude, latitude, crs))
     if areas is None:
-        raise Invalid("place-outside-district", field="longitude", district=own.district.name.zh)
+        raise Invalid("place-outside-district", field="longitude", district=held.district.name.zh)
     moment = at or runtime_of(request).clock.now()
     try:
-        found = own.district.router.route(wanted, areas, moment)
+        found = held.district.router.route(wanted, areas, moment)
     except CalendarEnds as error:
         raise Invalid("calendar-without-year", field="at", year=error.year) from None
     except OverflowError:
@@ -332,5 +332,5 @@ async def _retired(request: Request, code: str, retired: bool, body: BasedOn, by
 async def _edited(request: Request, edit: Edit, status: int = 200, location: str | None = None) -> Response:
     """Answered once this process works by what was changed: whoever edits sees the edit at once."""
     response = await answer(request, edit, status, location)
-    await own_of(request).catalogue.current(fresh=True)
+    await resources(request).catalogue.current(fresh=True)
     return response

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from services.reports import documents
-from services.reports.api.context import Known, own_of
-from services.reports.documents import ISSUERS, DocumentView
+from services.reports.api.access import Issuer, Reader, resources
+from services.reports.commands import documents
 from services.reports.domain import Side
-from services.reports.domain.papers import Document, DocumentKind
-from shared.auth import Principal, require
+from services.reports.domain.documents import Document, DocumentKind
+from services.reports.views.documents import DocumentView, paper, papers_of, view
 from shared.documents import Format
 from shared.documents.paper import numbered
 from shared.errors import Duplicate
@@ -24,7 +23,6 @@ from shared.store import UnitOfWork
 
 router = Router(tags=["documents"])
 
-Issuer = Annotated[Principal, Depends(require(*(role for roles in ISSUERS.values() for role in roles)))]
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _PRINTED: dict[int | str, dict[str, Any]] = {
     200: {"content": {format.media_type: _FILE for format in Format}, "description": "文件 · The paper"}
@@ -42,15 +40,15 @@ class Issue(BaseModel):
 @router.post("/cases/{id}/documents", status_code=201, response_model=DocumentView, openapi_extra=IDEMPOTENT)
 async def issue(request: Request, id: str, body: Issue, caller: Issuer) -> Response:
     """开具文书 · Issue a paper under the next number of its unit; asked for again, it is the same one."""
-    own = own_of(request)
+    held = resources(request)
 
     async def command(uow: UnitOfWork) -> DocumentView:
         issued = await documents.issue(
-            uow, own.district, own.documents, id, body.kind, caller, caller.unit or Side.CENTRE.value
+            uow, held.district, held.issuing, id, body.kind, caller, caller.unit or Side.CENTRE.value
         )
-        return documents.view(issued)
+        return view(issued)
 
-    async with own.documents.numbering():
+    async with held.issuing.numbering():
         try:
             return await answer(request, command, location="/documents/{id}.pdf")
         except Duplicate:  # another process was faster with the first number of the year, or with this very paper
@@ -58,17 +56,17 @@ async def issue(request: Request, id: str, body: Issue, caller: Issuer) -> Respo
 
 
 @router.get("/cases/{id}/documents", response_model=list[DocumentView])
-async def page(request: Request, id: str, caller: Known) -> list[DocumentView]:
+async def page(request: Request, id: str, caller: Reader) -> list[DocumentView]:
     """案件文书 · The papers of a case: all of them for staff, its own for a unit."""
-    found = await documents.papers_of(runtime_of(request).store, id, caller)
-    return [documents.view(document) for document in found]
+    found = await papers_of(runtime_of(request).store, id, caller)
+    return [view(document) for document in found]
 
 
 @router.get("/documents/{id}.{format}", response_class=Response, responses=_PRINTED)
-async def show(request: Request, id: str, format: Format, caller: Known) -> Response:
+async def show(request: Request, id: str, format: Format, caller: Reader) -> Response:
     """下载文书 · The paper as it was issued, as PDF or DOCX."""
-    document = await documents.paper(runtime_of(request).store, id, caller)
-    content = await own_of(request).documents.press.print(document.paper, format)
+    document = await paper(runtime_of(request).store, id, caller)
+    content = await resources(request).press.print(document.paper, format)
     headers = {"content-disposition": _attachment(document, format)}
     return Response(content, headers=headers, media_type=format.media_type)
 

@@ -6,24 +6,22 @@ from collections.abc import Iterable
 from datetime import date, datetime, time
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
-from services.reports.api.cases import Command
-from services.reports.api.context import Anyone, own_of
+from services.reports.api.access import Anyone, Overseer, Staff, resources
+from services.reports.api.cases import Body
 from services.reports.commands.intake import Submission, place_of
 from services.reports.domain import TEXT_LIMIT
 from services.reports.domain.repeats import Spot, spots
 from services.reports.domain.similarity import Similar, Why, hint, most_similar, similarity, spot_of
 from services.reports.repo import CASES
-from services.reports.views import STAFF
-from shared.auth import Principal, require
 from shared.clock import CHINA
 from shared.contracts.reports import CaseState
 from shared.errors import Invalid, NotFound
 from shared.geo import Crs, Point
 from shared.http import Router
-from shared.roles import Role
+from shared.roles import STAFF
 from shared.service import runtime_of
 
 SPOTS_LIMIT = 200
@@ -34,11 +32,8 @@ EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
 
 router = Router(tags=["duplicates"])
 
-Staff = Annotated[Principal, Depends(require(*STAFF))]
-Overseer = Annotated[Principal, Depends(require(Role.OFFICE, Role.DISPATCHER, Role.LEADER, Role.DISCIPLINE))]
 
-
-class Question(Command):
+class Question(Body):
     """What somebody is about to report."""
 
     category: str = Field(max_length=100, examples=["exposed-rubbish"])
@@ -85,12 +80,12 @@ class RepeatSpot(BaseModel):
 @router.post("/cases/similar", response_model=list[SimilarCase])
 async def before_reporting(request: Request, body: Question, caller: Anyone) -> list[SimilarCase]:
     """相似案件 · Open cases that may tell of what somebody is about to report, best first."""
-    own, staff = own_of(request), caller.has(*STAFF)
-    own.intake.look(request, caller)
-    category = (await own.catalogue.current()).open(body.category)
-    place, _ = place_of(own.district, Submission(category.code, body.longitude, body.latitude, body.crs))
-    point, metres = Point(place.longitude, place.latitude), own.district.timetable.terms.duplicate_metres
-    cases = await own.nearby.open_cases(category.code, point, metres, shown=not staff)
+    held, staff = resources(request), caller.has(*STAFF)
+    held.limits.look(request, caller)
+    category = (await held.catalogue.current()).open(body.category)
+    place, _ = place_of(held.district, Submission(category.code, body.longitude, body.latitude, body.crs))
+    point, metres = Point(place.longitude, place.latitude), held.district.timetable.terms.duplicate_metres
+    cases = await held.nearby.open_cases(category.code, point, metres, shown=not staff)
     found = most_similar(point, body.text, cases, metres, similarity if staff else hint)
     return _told(request, found, staff=staff)
 
@@ -98,14 +93,14 @@ async def before_reporting(request: Request, body: Question, caller: Anyone) -> 
 @router.get("/cases/{id}/similar", response_model=list[SimilarCase])
 async def of_case(request: Request, id: str, caller: Staff) -> list[SimilarCase]:
     """疑似重复 · Open cases that may tell of the same problem as this one; none where only the community is known."""
-    own = own_of(request)
+    held = resources(request)
     case = await runtime_of(request).store.get(CASES, id)
     if case is None:
         raise NotFound("cases-not-found", id=id)
     if not case.place.exact:
         return []
-    point, metres = spot_of(case), own.district.timetable.terms.duplicate_metres
-    cases = await own.nearby.open_cases(case.category, point, metres, shown=False, besides=[id])
+    point, metres = spot_of(case), held.district.timetable.terms.duplicate_metres
+    cases = await held.nearby.open_cases(case.category, point, metres, shown=False, besides=[id])
     return _told(request, most_similar(point, case.text, cases, metres), staff=True)
 
 
@@ -127,7 +122,7 @@ async def repeats(
     if not 0 <= (until - since).days < LONGEST_PERIOD:
         raise Invalid("period-unfit", field="until", limit=LONGEST_PERIOD)
     first, last = datetime.combine(since, time.min, CHINA), datetime.combine(until, time.max, CHINA)
-    found = spots(await own_of(request).nearby.occurrences(first, last, category), least)
+    found = spots(await resources(request).nearby.occurrences(first, last, category), least)
     return [_spot(spot) for spot in found if unit is None or spot.last.unit == unit][:limit]
 
 

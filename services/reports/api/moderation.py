@@ -9,14 +9,14 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-from services.reports.api.cases import Command
-from services.reports.api.context import MISSING, Centre, own_of
+from services.reports.api.access import MISSING, Centre, resources
+from services.reports.api.cases import Body
 from services.reports.commands import moderation
 from services.reports.commands.moderation import MODERATED_AT_ONCE, Whom
 from services.reports.domain import TEXT_LIMIT, Case, Moderation
 from services.reports.domain.abuse import Ban, BanKind
 from services.reports.repo import BANS, CASES
-from services.reports.reporters import Reporters
+from services.reports.repo.reporters import Reporters
 from shared.auth import Principal
 from shared.http import IDEMPOTENT, Router, answer
 from shared.service import runtime_of
@@ -37,7 +37,7 @@ class Verdict(StrEnum):
 _MEANT = {Verdict.APPROVE: Moderation.APPROVED, Verdict.WITHHOLD: Moderation.WITHHELD}
 
 
-class Moderate(Command):
+class Moderate(Body):
     """Whether the public may see address and photos; withholding needs a reason."""
 
     verdict: Verdict
@@ -82,7 +82,7 @@ class Queue(BaseModel):
     next: str | None = None
 
 
-class MakeBan(Command):
+class MakeBan(Body):
     """Whom to shut out: by `value` a network (203.0.113.7, 2001:db8::/48), an account or a number, or whoever reported
     `case`, as far as it tells.
     """
@@ -94,7 +94,7 @@ class MakeBan(Command):
     reason: str = Field(min_length=1, max_length=TEXT_LIMIT, examples=["多次虚假上报"])
 
 
-class LiftBan(Command):
+class LiftBan(Body):
     """Why it is over."""
 
     reason: str = Field(min_length=1, max_length=TEXT_LIMIT)
@@ -137,7 +137,7 @@ async def queue(
 @router.post("/cases/{id}/moderation", response_model=Moderated, openapi_extra=IDEMPOTENT)
 async def moderate(request: Request, id: str, body: Moderate, caller: Centre) -> Response:
     """审核公开 · Publish what was handed in, or withhold it."""
-    reporters = own_of(request).reporters
+    reporters = resources(request).reporters
 
     async def command(uow: UnitOfWork) -> Moderated:
         await uow.get(CASES, id)
@@ -149,7 +149,7 @@ async def moderate(request: Request, id: str, body: Moderate, caller: Centre) ->
 @router.post("/moderation", response_model=ModeratedMany, openapi_extra=IDEMPOTENT)
 async def moderate_many(request: Request, body: ModerateMany, caller: Centre) -> Response:
     """批量审核 · The same for up to 100 cases."""
-    reporters, ids = own_of(request).reporters, list(dict.fromkeys(body.cases))
+    reporters, ids = resources(request).reporters, list(dict.fromkeys(body.cases))
 
     async def command(uow: UnitOfWork) -> ModeratedMany:
         return ModeratedMany(cases=await _moderated(uow, reporters, ids, body, caller))
@@ -160,15 +160,15 @@ async def moderate_many(request: Request, body: ModerateMany, caller: Centre) ->
 @router.post("/bans", status_code=201, response_model=BanView, openapi_extra=IDEMPOTENT, responses=MISSING)
 async def ban(request: Request, body: MakeBan, caller: Centre) -> Response:
     """限制上报 · Shut somebody out until a time."""
-    own = own_of(request)
+    held = resources(request)
 
     async def command(uow: UnitOfWork) -> BanView:
         whom = Whom(body.kind, body.value, body.case)
-        terms = own.district.reporting
-        made = await moderation.ban(uow, own.reporters, terms, whom, body.until, body.reason, caller.subject)
+        terms = held.district.reporting
+        made = await moderation.ban(uow, held.reporters, terms, whom, body.until, body.reason, caller.subject)
         return _ban(made)
 
-    return await answer(request, command, vault=own.reporters.vault)
+    return await answer(request, command, vault=held.reporters.vault)
 
 
 @router.get("/bans", response_model=BanPage)

@@ -8,15 +8,15 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.reports import photos
-from services.reports.api.context import FORBIDDEN, Anyone, Centre, Checker, own_of
-from services.reports.photos import MOST_REGIONS, REASON_LIMIT, PhotoView
+from services.reports.api.access import FORBIDDEN, Anyone, Centre, Judge, resources
+from services.reports.commands import photos
+from services.reports.commands.photos import REASON_LIMIT
 from services.reports.resources import INTAKE
-from services.reports.views import STAFF
-from shared import telemetry
+from services.reports.views.photos import PhotoView, may_see, photo_view
 from shared.errors import NotFound
-from shared.files import MOST_BYTES, PHOTOS, Kind, Photo, Region, Size
+from shared.files import MOST_BYTES, MOST_REGIONS, PHOTOS, Kind, Photo, Region, Size
 from shared.http import BODY_LIMIT, IDEMPOTENT, Router, answer, client_address
+from shared.roles import STAFF
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 
@@ -24,7 +24,6 @@ REVALIDATED = "private, no-cache"
 """A browser may keep a photo but has to ask by ETag whenever it shows it: what is taken out of sight is so at once."""
 UNSEEN = "no-store"
 
-log = telemetry.logger(__name__)
 router = Router(prefix="/photos", tags=["photos"])
 
 _CONTENT = {"schema": {"type": "string", "format": "binary"}}
@@ -87,19 +86,19 @@ class Judged(BaseModel):
 @router.post("", status_code=201, response_model=Uploaded, openapi_extra=_UPLOAD, responses={**FORBIDDEN, **_REFUSED})
 async def upload(request: Request, caller: Anyone) -> Uploaded:
     """上传照片 · Hand in a photo: its bytes are the body (JPEG, PNG, WebP or HEIC, at most 15 MiB)."""
-    own = own_of(request)
-    own.photos.admit(request, caller)
+    held = resources(request)
+    held.limits.hand_in(request, caller)
     if not caller.has(*STAFF, *INTAKE):
         now = runtime_of(request).store.clock.now()
-        await own.reporters.refuse_shut_out(client_address(request), caller.subject, now)
-    photo = await own.photos.files.put(await request.body())
+        await held.reporters.refuse_shut_out(client_address(request), caller.subject, now)
+    photo = await held.files.put(await request.body())
     return Uploaded(photo=photo.id, width=photo.content.width, height=photo.content.height)
 
 
 @router.get("/{id}", response_model=PhotoView)
-async def view(request: Request, id: str, caller: Checker) -> PhotoView:
+async def view(request: Request, id: str, caller: Judge) -> PhotoView:
     """照片信息 · What is known of a photo, to judge it by: its camera's notes, other cases with it, decisions."""
-    return await photos.photo_view(runtime_of(request).store, id)
+    return await photo_view(runtime_of(request).store, id, caller)
 
 
 @router.get("/{id}/original", response_class=Response, responses=_shown(*Kind))
@@ -108,8 +107,8 @@ async def original(request: Request, id: str, caller: Centre) -> Response:
     photo = await _found(request, id)
     if not photo.kept:
         raise NotFound("photos-not-found", id=id)
-    content = await own_of(request).photos.files.original(photo)
-    log.info("an original photo was handed out", photo=photo.id, to=caller.subject)
+    content = await resources(request).files.original(photo)
+    await runtime_of(request).store.run(lambda uow: photos.hand_out(uow, id, caller.subject))
     kind = photo.content.kind
     headers = {
         "content-disposition": f'attachment; filename="{photo.id}.{kind.value}"',
@@ -125,14 +124,14 @@ async def show(request: Request, id: str, size: Size, caller: Anyone) -> Respons
     """照片 · The copy without metadata, for whoever may see the case's photos, unless it is hidden."""
     photo = await _found(request, id)
     open_to_all = photo.public and photo.claimed_by is not None
-    allowed = open_to_all or await photos.may_see(runtime_of(request).store, photo, caller)
+    allowed = open_to_all or await may_see(runtime_of(request).store, photo, caller)
     if not (photo.in_sight and allowed):
         raise NotFound("photos-not-found", id=id)
     tag = f'"{photo.copies}-{size.value}"'
     headers = {"cache-control": REVALIDATED, "etag": tag} if open_to_all else {"cache-control": UNSEEN}
     if open_to_all and _knows(request, tag):
         return Response(status_code=304, headers=headers)
-    content = await own_of(request).photos.files.copy(photo, size)
+    content = await resources(request).files.copy(photo, size)
     return Response(content, headers=headers, media_type=Kind.JPEG.media_type)
 
 
@@ -181,7 +180,7 @@ async def _judge(request: Request, decide: Callable[[UnitOfWork], Awaitable[Phot
 async def _redrawn(request: Request, id: str, decide: Callable[[UnitOfWork], Awaitable[Photo]]) -> Response:
     """The same, and wait for the new copies: whoever decided looks at them next."""
     response = await _judge(request, decide)
-    await own_of(request).photos.files.settle(id)
+    await resources(request).files.settle(id)
     return response
 
 

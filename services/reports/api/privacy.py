@@ -8,14 +8,16 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 
-from services.reports.api.cases import Reason, Receipt, receipt
-from services.reports.api.context import Admin, Auditor, Centre, Keeper, Opener, own_of
+from services.reports.api.access import Auditor, Centre, Opener, Operator, RetentionReader, resources
+from services.reports.api.cases import Receipt, receipt
+from services.reports.api.handling import Reason
 from services.reports.commands import audit, privacy, retention
 from services.reports.commands.audit import CHAIN, Action
 from services.reports.commands.privacy import REASON_LIMIT
 from services.reports.domain.erasure import Erasure, Rule
-from services.reports.repo import AUDIT, ERASURES
+from services.reports.repo import ERASURES
 from shared.audit import AuditRow
+from shared.audit.log import AUDIT
 from shared.http import IDEMPOTENT, Router, answer
 from shared.service import runtime_of
 from shared.store import UnitOfWork
@@ -101,10 +103,10 @@ class Run(BaseModel):
 @router.post("/cases/{id}/reporter", response_model=Opened)
 async def open_reporter(request: Request, id: str, body: Opening, caller: Opener) -> Opened:
     """查看上报人 · Who reported, in plain: each look is in the audit log before it is answered."""
-    own = own_of(request)
+    held = resources(request)
 
     async def command(uow: UnitOfWork) -> Opened:
-        person, reporter, row = await privacy.open_reporter(uow, own.reporters, id, caller, body.reason)
+        person, reporter, row = await privacy.open_reporter(uow, held.reporters, id, caller, body.reason)
         return Opened(case=id, name=person.name, phone=person.phone, may_call=reporter.may_call, audit=row.id)
 
     return await runtime_of(request).store.run(command)
@@ -113,22 +115,22 @@ async def open_reporter(request: Request, id: str, body: Opening, caller: Opener
 @router.post("/cases/{id}/erase", response_model=Receipt, openapi_extra=IDEMPOTENT)
 async def erase(request: Request, id: str, body: Reason, caller: Centre) -> Response:
     """删除个人信息 · Nobody can tell any more who reported."""
-    own = own_of(request)
+    held = resources(request)
 
     async def command(uow: UnitOfWork) -> Receipt:
-        case = await retention.erase_reporter(uow, own.reporters, own.district, id, caller.subject, body.reason)
+        case = await retention.erase_reporter(uow, held.reporters, held.district, id, caller.subject, body.reason)
         return receipt(uow, case)
 
     return await answer(request, command, 200)
 
 
 @router.post("/retention/runs", response_model=Run)
-async def run(request: Request, caller: Admin) -> Run:
+async def run(request: Request, caller: Operator) -> Run:
     """立即清理 · Erase what is due now; at most 1,000 cases and those merged into them."""
-    own, store = own_of(request), runtime_of(request).store
+    held, store = resources(request), runtime_of(request).store
     erased = 0
     for _ in range(BATCHES_AT_ONCE):
-        swept = await store.run(lambda uow: retention.erase_batch(uow, own.reporters, own.district, caller.subject))
+        swept = await store.run(lambda uow: retention.erase_batch(uow, held.reporters, held.district, caller.subject))
         erased += swept.cases
         if not swept.more:
             return Run(erased=erased, more=False)
@@ -138,7 +140,7 @@ async def run(request: Request, caller: Admin) -> Run:
 @router.get("/retention/reports", response_model=RetentionPage)
 async def reports(
     request: Request,
-    caller: Keeper,
+    caller: RetentionReader,
     before: Annotated[int | None, Query(ge=1)] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 50,
 ) -> RetentionPage:

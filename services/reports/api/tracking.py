@@ -9,17 +9,17 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 
-from services.reports.api.cases import Command
-from services.reports.api.context import FORBIDDEN, MISSING, Anyone, Somebody, own_of
+from services.reports.api.access import FORBIDDEN, MISSING, Anyone, SignedIn, resources
+from services.reports.api.cases import Body
 from services.reports.commands import reporting
-from services.reports.commands.reporting import Holder, Voice
+from services.reports.commands.reporting import Holder, Respondent
 from services.reports.district import District
 from services.reports.domain import PHOTO_LIMIT, TEXT_LIMIT, Case, Catalogue, Moderation, Name
-from services.reports.domain.say import Line, Part, Say, Tracker
+from services.reports.domain.feedback import Feedback, Line, Part, Tracker
 from services.reports.domain.tracking import CODE_LIMIT
-from services.reports.domain.words import Command as Deed
+from services.reports.domain.words import Command
 from services.reports.repo import CASES
-from services.reports.reporters import Reporters
+from services.reports.repo.reporters import Reporters
 from services.reports.resources import Resources
 from shared.auth import Principal
 from shared.contracts.reports import CaseState, Kind, Stage
@@ -34,7 +34,7 @@ PAGE_LIMIT = 100
 _REFUSED = {**FORBIDDEN, **MISSING}
 
 
-class Hold(Command):
+class Hold(Body):
     """What somebody holds: a tracking code, or with their account the number of a case they reported or follow."""
 
     code: str | None = Field(default=None, max_length=CODE_LIMIT, examples=["7Q3-KX0-M4T-ZA9-2RC-5NE"], repr=False)
@@ -72,7 +72,7 @@ class LineView(BaseModel):
     """What happened: the command, and the same in words. `mine`: you did it."""
 
     at: datetime
-    command: Deed
+    command: Command
     words: str
     by: str | None
     note: str
@@ -105,7 +105,7 @@ class TrackedView(BaseModel):
     object_until: datetime | None
     resolved: bool | None
     satisfied: bool | None
-    may: list[Say]
+    may: list[Feedback]
     timeline: list[LineView]
 
 
@@ -147,8 +147,8 @@ class MinePage(BaseModel):
 @router.post("/tracking", response_model=TrackedView, responses=MISSING)
 async def show(request: Request, body: Hold, caller: Anyone) -> TrackedView:
     """凭查询码看进度 · How the case goes, by tracking code."""
-    own, runtime = own_of(request), runtime_of(request)
-    tracker = await reporting.tracker_of(runtime.store.unit(), await _holder(request, own, body, caller))
+    held, runtime = resources(request), runtime_of(request)
+    tracker = await reporting.tracker_of(runtime.store.unit(), await _holder(request, held, body, caller))
     return (await _telling(request)).tracked(tracker, runtime.clock.now())
 
 
@@ -159,7 +159,7 @@ async def update(request: Request, body: Update, caller: Anyone) -> Response:
         request,
         body,
         caller,
-        lambda uow, its, district, voice: reporting.update(uow, its, district, voice, body.text, body.photos),
+        lambda uow, its, district, by: reporting.update(uow, its, district, by, body.text, body.photos),
     )
 
 
@@ -170,7 +170,7 @@ async def rate(request: Request, body: Rating, caller: Anyone) -> Response:
         request,
         body,
         caller,
-        lambda uow, its, district, voice: reporting.rate(uow, its, district, voice, body.resolved, body.satisfied),
+        lambda uow, its, district, by: reporting.rate(uow, its, district, by, body.resolved, body.satisfied),
     )
 
 
@@ -181,7 +181,7 @@ async def object(request: Request, body: Objection, caller: Anyone) -> Response:
         request,
         body,
         caller,
-        lambda uow, its, district, voice: reporting.object(uow, its, district, voice, body.text, body.photos),
+        lambda uow, its, district, by: reporting.object(uow, its, district, by, body.text, body.photos),
     )
 
 
@@ -192,33 +192,33 @@ async def withdraw(request: Request, body: Withdrawal, caller: Anyone) -> Respon
         request,
         body,
         caller,
-        lambda uow, its, district, voice: reporting.withdraw(uow, its, district, voice, body.reason),
+        lambda uow, its, district, by: reporting.withdraw(uow, its, district, by, body.reason),
     )
 
 
 @router.post("/cases/{id}/follow", status_code=201, response_model=Following, openapi_extra=IDEMPOTENT)
 async def follow(request: Request, id: str, caller: Anyone) -> Response:
     """关注 · Follow a case: a code that shows how it goes."""
-    own = own_of(request)
-    own.intake.admit(request, caller)
+    held = resources(request)
+    held.limits.report(request, caller)
 
     async def command(uow: UnitOfWork) -> Following:
-        follower, code = await reporting.follow(uow, own.reporters, id, caller.subject)
+        follower, code = await reporting.follow(uow, held.reporters, id, caller.subject)
         return Following(case=follower.case, tracking=code)
 
-    return await answer(request, command, vault=own.reporters.vault)
+    return await answer(request, command, vault=held.reporters.vault)
 
 
 @router.get("/my/cases", response_model=MinePage)
 async def mine(
     request: Request,
-    caller: Somebody,
+    caller: SignedIn,
     after: Annotated[str | None, Query(max_length=100)] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 50,
 ) -> MinePage:
     """我的上报 · What the account reported, newest first."""
-    own, telling = own_of(request), await _telling(request)
-    filter = own.reporters.of_account(caller.subject)
+    held, telling = resources(request), await _telling(request)
+    filter = held.reporters.of_account(caller.subject)
     if after:
         filter["_id"] = {"$lt": after}
     found = await runtime_of(request).store.find(CASES, filter, [("_id", -1)], limit + 1)
@@ -230,12 +230,12 @@ class _Telling:
     """Cases in the words and the language of a request."""
 
     def __init__(self, request: Request, catalogue: Catalogue) -> None:
-        self._own = own_of(request)
+        self._held = resources(request)
         self._catalogue = catalogue
         self._language: Language = language(request.headers.get("accept-language", ""))
 
     def state(self, case: Case) -> str:
-        return self._own.words.text(f"state-{case.state.value}", self._language)
+        return self._held.progress.text(f"state-{case.state.value}", self._language)
 
     def mine(self, case: Case) -> Mine:
         return Mine(
@@ -249,10 +249,10 @@ class _Telling:
         )
 
     def tracked(self, tracker: Tracker, now: datetime) -> TrackedView:
-        case, timetable = tracker.case, self._own.district.timetable
+        case, timetable = tracker.case, self._held.district.timetable
         may, lines = tracker.may(now, timetable), tracker.lines()
-        asked = Say.ANSWER in may
-        unit = self._own.district.units.get(case.unit or "")
+        asked = Feedback.ANSWER in may
+        unit = self._held.district.units.get(case.unit or "")
         return TrackedView(
             case=case.id,
             part=tracker.part,
@@ -268,7 +268,7 @@ class _Telling:
             due_at=case.due_at,
             question=_question(lines) if asked else None,
             answer_until=case.stage_due_at if asked and case.stage is Stage.ANSWER else None,
-            object_until=tracker.object_until(timetable) if Say.OBJECT in may else None,
+            object_until=tracker.object_until(timetable) if Feedback.OBJECT in may else None,
             resolved=case.resolved,
             satisfied=case.satisfied,
             may=may,
@@ -279,7 +279,7 @@ class _Telling:
         return LineView(
             at=line.at,
             command=line.command,
-            words=self._own.words.text(f"did-{line.command.value}", self._language),
+            words=self._held.progress.text(f"did-{line.command.value}", self._language),
             by=line.by,
             note=line.note,
             photos=line.photos,
@@ -295,14 +295,14 @@ class _Telling:
 
 
 async def _telling(request: Request) -> _Telling:
-    return _Telling(request, await own_of(request).catalogue.current())
+    return _Telling(request, await resources(request).catalogue.current())
 
 
 def _question(lines: list[Line]) -> str | None:
-    return next((line.note for line in reversed(lines) if line.command is Deed.ASK_REPORTER), None)
+    return next((line.note for line in reversed(lines) if line.command is Command.ASK_REPORTER), None)
 
 
-async def _holder(request: Request, own: Resources, body: Hold, caller: Principal) -> Holder:
+async def _holder(request: Request, held: Resources, body: Hold, caller: Principal) -> Holder:
     """Whose the code is, or which part the account has in the case.
 
     A code costs its address one of a few tries, which is given back when it was a right one. Raises TooMany, Invalid
@@ -313,11 +313,11 @@ async def _holder(request: Request, own: Resources, body: Hold, caller: Principa
     if body.code is None:
         if caller.anonymous:
             raise Unauthenticated("token-missing")
-        return await reporting.holder_of_account(own.reporters, caller.subject, body.case or "")
+        return await reporting.holder_of_account(held.reporters, caller.subject, body.case or "")
     address = subscriber(client_address(request))
-    own.wrong_codes.take(address)
-    holder = await reporting.holder_of_code(own.reporters, body.code)
-    own.wrong_codes.give_back(address)
+    held.limits.wrong_codes.take(address)
+    holder = await reporting.holder_of_code(held.reporters, body.code)
+    held.limits.wrong_codes.give_back(address)
     return holder
 
 
@@ -325,13 +325,13 @@ async def _said(
     request: Request,
     body: Hold,
     caller: Principal,
-    act: Callable[[UnitOfWork, Reporters, District, Voice], Awaitable[Case]],
+    act: Callable[[UnitOfWork, Reporters, District, Respondent], Awaitable[Case]],
 ) -> Response:
-    own, telling = own_of(request), await _telling(request)
-    voice = Voice(await _holder(request, own, body, caller), client_address(request))
+    held, telling = resources(request), await _telling(request)
+    respondent = Respondent(await _holder(request, held, body, caller), client_address(request))
 
     async def command(uow: UnitOfWork) -> Said:
-        case = await act(uow, own.reporters, own.district, voice)
+        case = await act(uow, held.reporters, held.district, respondent)
         return Said(case=case.id, state=case.state, words=telling.state(case), sequence=uow.sequence(CASES, case.id))
 
-    return await answer(request, command, 200, vault=own.reporters.vault)
+    return await answer(request, command, 200, vault=held.reporters.vault)

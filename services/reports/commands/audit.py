@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.reports.domain.person import without_contacts
-from services.reports.repo import AUDIT, HEADS, Head
+from services.reports.repo import HEADS, Head
 from shared.audit import GENESIS, AuditRow, Flaw, FlawKind, append, verify
+from shared.audit.log import AUDIT
 from shared.errors import Duplicate
 from shared.store import Store, UnitOfWork
 

@@ -14,8 +14,8 @@ from dataclasses import replace
 from services.reports.district import District
 from services.reports.domain import Actor, Catalogue, CatalogueHead, Category, CategoryVersion
 from services.reports.domain.catalogue import changed, checked, tidied, version_id
-from services.reports.repo import AUDIT, CATALOGUES, CATEGORY_VERSIONS, CURRENT
-from shared import audit
+from services.reports.repo import CATALOGUES, CATEGORY_VERSIONS, CURRENT
+from shared.audit.log import write_down
 from shared.errors import Duplicate, NotFound, Refused, Unavailable
 from shared.store import Store, UnitOfWork
 
@@ -169,8 +169,6 @@ def _put_to_use(uow: UnitOfWork, head: CatalogueHead, category: Category, by: st
 async def _save(
     uow: UnitOfWork, head: CatalogueHead, by: str, action: str, subject: str, detail: dict[str, str]
 ) -> None:
-    previous = await uow.find(AUDIT, f"{CHAIN}:{head.edition}")
     head.edition += 1
     uow.save(CATALOGUES, head)
-    row = audit.append(previous, chain=CHAIN, at=uow.now, who=by, action=action, subject=subject, detail=detail)
-    uow.insert(AUDIT, row)
+    await write_down(uow, CHAIN, head.edition, by=by, action=action, subject=subject, detail=detail)

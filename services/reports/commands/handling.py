@@ -1,29 +1,29 @@
 """What is done to a case by units, verifiers, the centre, its reporter and the clock.
 
-Each raises NotFound (`cases-not-found`) and what the case itself raises (`domain/case.py`).
+Each raises NotFound (`cases-not-found`) and what the case itself raises (`domain/cases`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from services.reports import photos
+from services.reports.commands import photos
 from services.reports.district import District
 from services.reports.domain import SYSTEM, Act, Actor, Case, Events
 from services.reports.repo import CASES
 from shared.errors import Invalid
 from shared.store import UnitOfWork
 
-Deed = Callable[[Case, Act], Events]
+Step = Callable[[Case, Act], Events]
 """What is to be done, once the case is there."""
 
 
-async def handle(uow: UnitOfWork, district: District, id: str, by: Actor, deed: Deed) -> Case:
+async def handle(uow: UnitOfWork, district: District, id: str, by: Actor, step: Step) -> Case:
     """Do something to a case; one that is a part tells the whole when it ends or is open again."""
     act = Act(by, uow.now, district.timetable)
     case = await uow.get(CASES, id)
     ended = case.ended
-    uow.save(CASES, case, *deed(case, act))
+    uow.save(CASES, case, *step(case, act))
     if case.parent is not None and case.ended is not ended:
         parent = await uow.get(CASES, case.parent)
         uow.save(CASES, parent, *(parent.child_ended if case.ended else parent.child_reopened)(act, case.id))

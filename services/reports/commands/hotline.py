@@ -15,7 +15,7 @@ from services.reports.domain import Actor, Catalogue, Category, Moderation, Pers
 from services.reports.domain.channels import Origin
 from services.reports.domain.hotline import SURPLUS, Column, Order, Sheet, visible
 from services.reports.repo import ORIGINS
-from services.reports.reporters import Reporters, Sender
+from services.reports.repo.reporters import Reporters, Sender
 from shared import telemetry
 from shared.clock import CHINA
 from shared.contracts.reports import Channel

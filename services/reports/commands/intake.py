@@ -6,9 +6,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from services.reports import photos
+from services.reports.commands import photos
 from services.reports.commands.catalogue import LiveCatalogue
-from services.reports.commands.duplicates import Nearby
 from services.reports.district import District
 from services.reports.domain import (
     ID_RANDOM_BYTES,
@@ -28,6 +27,7 @@ from services.reports.domain import (
 )
 from services.reports.domain.person import without_contacts
 from services.reports.repo import CASES
+from services.reports.views.duplicates import Nearby
 from shared.contracts.reports import Channel, Kind, ReporterKind
 from shared.errors import Invalid
 from shared.geo import Crs, read_point

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.reports import photos
+from services.reports.commands import photos
 from services.reports.commands.audit import Action, record
 from services.reports.domain import Case, Moderation, Person, plain_text
 from services.reports.domain.abuse import Ban, BanKind, banned_network, mark_of_network
@@ -15,7 +15,7 @@ from services.reports.domain.person import same_number
 from services.reports.domain.reporter import ReportingTerms
 from services.reports.domain.writing import phone_number
 from services.reports.repo import BANS, CASES
-from services.reports.reporters import ACCOUNT, PHONE, Reporters
+from services.reports.repo.reporters import ACCOUNT, PHONE, Reporters
 from shared.errors import Invalid, Refused
 from shared.store import UnitOfWork
 

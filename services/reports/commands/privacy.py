@@ -5,7 +5,8 @@ from __future__ import annotations
 from services.reports.commands.audit import Action, record
 from services.reports.domain import Person, Reporter, plain_text
 from services.reports.repo import CASES
-from services.reports.reporters import Reporters, sight_on
+from services.reports.repo.reporters import Reporters
+from services.reports.views.reporter import sight_on
 from shared.audit import AuditRow
 from shared.auth import Principal
 from shared.errors import Forbidden, NotFound

@@ -11,11 +11,11 @@ from services.reports.commands.intake import Reference, Submission
 from services.reports.district import District
 from services.reports.domain import Actor, Case
 from services.reports.domain.abuse import marks_of_address
+from services.reports.domain.feedback import Part, Tracker
 from services.reports.domain.reporter import day_of
-from services.reports.domain.say import Part, Tracker
 from services.reports.domain.tracking import CODE_RANDOM_BYTES, new_tracking_code, read_tracking_code
 from services.reports.repo import CASES, FOLLOWERS, Follower
-from services.reports.reporters import ACCOUNT, TRACKING, Reporters, Sender, seconds_to_tomorrow
+from services.reports.repo.reporters import ACCOUNT, TRACKING, Reporters, Sender, seconds_to_tomorrow
 from shared.contracts.reports import CaseState, Kind
 from shared.errors import Forbidden, NotFound, Refused, TooMany
 from shared.store import UnitOfWork
@@ -104,7 +104,7 @@ async def tracker_of(uow: UnitOfWork, holder: Holder) -> Tracker:
 
 
 @dataclass(frozen=True)
-class Voice:
+class Respondent:
     """Somebody who has their say: by which hold on a case, and from which address."""
 
     holder: Holder
@@ -112,13 +112,18 @@ class Voice:
 
 
 async def update(
-    uow: UnitOfWork, reporters: Reporters, district: District, voice: Voice, text: str, pictures: Sequence[str]
+    uow: UnitOfWork,
+    reporters: Reporters,
+    district: District,
+    by: Respondent,
+    text: str,
+    pictures: Sequence[str],
 ) -> Case:
     """More about the problem; to a question it is the answer, and the case goes on.
 
     Raises what `tracker_with_a_say` and `Case.comment` raise.
     """
-    tracker = await tracker_with_a_say(uow, reporters, district, voice)
+    tracker = await tracker_with_a_say(uow, reporters, district, by)
     case = await handling.comment(uow, district, tracker.case.id, tracker.actor, text, False, pictures)
     if case.state is CaseState.WAITING and tracker.part is Part.REPORTER:
         await handling.handle(uow, district, case.id, tracker.actor, lambda waiting, act: waiting.resume(act))
@@ -126,10 +131,10 @@ async def update(
 
 
 async def rate(
-    uow: UnitOfWork, reporters: Reporters, district: District, voice: Voice, resolved: bool, satisfied: bool
+    uow: UnitOfWork, reporters: Reporters, district: District, by: Respondent, resolved: bool, satisfied: bool
 ) -> Case:
     """Whether the problem is gone, and the result satisfies. Raises Refused (not-a-problem)."""
-    tracker = await tracker_with_a_say(uow, reporters, district, voice)
+    tracker = await tracker_with_a_say(uow, reporters, district, by)
     if tracker.case.kind is not Kind.PROBLEM:
         raise Refused("not-a-problem")
     return await handling.handle(
@@ -138,16 +143,21 @@ async def rate(
 
 
 async def object(
-    uow: UnitOfWork, reporters: Reporters, district: District, voice: Voice, text: str, pictures: Sequence[str]
+    uow: UnitOfWork,
+    reporters: Reporters,
+    district: District,
+    by: Respondent,
+    text: str,
+    pictures: Sequence[str],
 ) -> Case:
     """It is not in order, and a photo shows it."""
-    tracker = await tracker_with_a_say(uow, reporters, district, voice)
+    tracker = await tracker_with_a_say(uow, reporters, district, by)
     return await handling.object(uow, district, tracker.case.id, tracker.actor, text, pictures)
 
 
-async def withdraw(uow: UnitOfWork, reporters: Reporters, district: District, voice: Voice, reason: str) -> Case:
+async def withdraw(uow: UnitOfWork, reporters: Reporters, district: District, by: Respondent, reason: str) -> Case:
     """The report is taken back. Raises Forbidden (say-of-reporters) where it is somebody else's."""
-    tracker = await tracker_with_a_say(uow, reporters, district, voice)
+    tracker = await tracker_with_a_say(uow, reporters, district, by)
     if tracker.part is not Part.REPORTER:
         raise Forbidden("say-of-reporters")
     return await handling.handle(
@@ -155,17 +165,17 @@ async def withdraw(uow: UnitOfWork, reporters: Reporters, district: District, vo
     )
 
 
-async def tracker_with_a_say(uow: UnitOfWork, reporters: Reporters, district: District, voice: Voice) -> Tracker:
+async def tracker_with_a_say(uow: UnitOfWork, reporters: Reporters, district: District, by: Respondent) -> Tracker:
     """The tracker, if they may speak now.
 
     Raises Forbidden (say-of-reporters, reporter-banned), TooMany (updates-per-day).
     """
-    tracker = await tracker_of(uow, voice.holder)
+    tracker = await tracker_of(uow, by.holder)
     if tracker.part is Part.FOLLOWER:
         raise Forbidden("say-of-reporters")
     reporter = tracker.own.reporter
     digests = [digest for digest in (reporter.account, reporter.phone) if digest] if reporter else []
-    await reporters.refuse_banned([*marks_of_address(voice.address), *digests], uow.now)
+    await reporters.refuse_banned([*marks_of_address(by.address), *digests], uow.now)
     terms = district.reporting
     if tracker.said_since(day_of(uow.now)) >= terms.updates_per_day:
         raise TooMany("updates-per-day", retry_after=seconds_to_tomorrow(uow.now), limit=terms.updates_per_day)

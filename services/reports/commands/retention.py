@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
-from services.reports import documents, photos
+from services.reports.commands import documents, photos
 from services.reports.commands.audit import Action, record
 from services.reports.district import District
 from services.reports.domain import AnswerKind, Case, CategoryVersion, plain_text
@@ -20,7 +20,7 @@ from services.reports.domain.catalogue import version_id
 from services.reports.domain.erasure import Erasure, Redaction, Rule, erase, forget_merged, forget_reporter
 from services.reports.domain.reporter import next_day
 from services.reports.repo import CASES, CATEGORY_VERSIONS, ERASURES, FOLLOWERS, RETENTION, Retention
-from services.reports.reporters import Reporters
+from services.reports.repo.reporters import Reporters
 from shared.contracts.reports import CaseState
 from shared.errors import Duplicate, Refused
 from shared.store import Store, UnitOfWork

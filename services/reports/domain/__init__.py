@@ -2,7 +2,7 @@
 
 from services.reports.domain.answers import Answer, check_answers
 from services.reports.domain.areas import Areas
-from services.reports.domain.case import (
+from services.reports.domain.cases import (
     FACTS_LIMIT,
     ID_RANDOM_BYTES,
     PHOTO_LIMIT,

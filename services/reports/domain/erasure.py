@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from services.reports.domain.answers import Answer
-from services.reports.domain.case import Case, Events
+from services.reports.domain.cases import Case, Events
 from services.reports.domain.facts import Fact
 from services.reports.domain.person import Person, without_contacts
 from services.reports.domain.words import Command, Side

@@ -16,7 +16,7 @@ HUNDREDTH = Decimal("0.01")
 
 
 @dataclass(frozen=True)
-class Tally:
+class Counts:
     """Cases of a period; each number but the first of a cohort is part of it.
 
     Registered: `received` 受理, of them `filed` 立案, `returned` 退单 at least once, `repeats` 重复.
@@ -40,8 +40,8 @@ class Tally:
     satisfied: int = 0
     resolved: int = 0
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Tally)))
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Counts)))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Rates:
     """重复率: repeats / received."""
 
     @classmethod
-    def of(cls, tally: Tally) -> Rates:
+    def of(cls, tally: Counts) -> Rates:
         """The rates that follow from the numbers."""
         return cls(
             closing=share(tally.closed, tally.due),

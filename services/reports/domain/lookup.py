@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from services.reports.domain.case import Case
+from services.reports.domain.cases import Case
 from shared.contracts.reports import CaseState, Channel, Kind, Level, Stage
 from shared.errors import Invalid
 from shared.geo import EARTH_RADIUS, Point

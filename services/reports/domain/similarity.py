@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from services.reports.domain.case import Case
+from services.reports.domain.cases import Case
 from shared.geo import Point, distance
 
 MOST_OFFERED = 10

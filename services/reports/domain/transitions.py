@@ -55,7 +55,7 @@ def _only(*states: CaseState) -> frozenset[CaseState]:
 
 
 TABLE = (
-    _row(C.CONFIRM, _only(S.REGISTERED), S.SITE_VERIFIED, Side.CHECKER, Side.CENTRE),
+    _row(C.CONFIRM, _only(S.REGISTERED), S.SITE_VERIFIED, Side.VERIFIER, Side.CENTRE),
     _row(C.FILE, _only(S.REGISTERED, S.SITE_VERIFIED), S.FILED, Side.CENTRE),
     _row(C.REJECT, BEFORE_UNIT, S.REJECTED, Side.CENTRE),
     _row(C.DISPATCH, BEFORE_UNIT, S.DISPATCHED, Side.CENTRE, Side.SYSTEM),
@@ -71,15 +71,15 @@ TABLE = (
     _decision(C.RESUME, _only(S.SUSPENDED), EARLIER, Side.LEADER),
     _row(C.RESUME, _only(S.WAITING), EARLIER, Side.UNIT, Side.CENTRE, Side.REPORTER, Side.SYSTEM),
     _row(C.REPLY, AT_WORK, S.REPLIED, Side.UNIT),
-    _decision(C.VERIFY_PASSED, _only(S.REPLIED), S.VERIFIED, Side.CHECKER, Side.CENTRE),
-    _decision(C.VERIFY_FAILED, _only(S.REPLIED), S.REWORK, Side.CHECKER, Side.CENTRE),
+    _decision(C.VERIFY_PASSED, _only(S.REPLIED), S.VERIFIED, Side.VERIFIER, Side.CENTRE),
+    _decision(C.VERIFY_FAILED, _only(S.REPLIED), S.REWORK, Side.VERIFIER, Side.CENTRE),
     _row(C.CLOSE, _only(S.VERIFIED), S.CLOSED, Side.CENTRE),
     _row(C.OBJECT, _only(S.CLOSED), SAME, Side.REPORTER),
     _row(C.RATE, _only(S.CLOSED), SAME, Side.REPORTER),
     _row(C.REOPEN, _only(S.CLOSED), S.DISPATCHED, Side.CENTRE, Side.SYSTEM),
     _decision(C.MERGE, BEFORE_UNIT | WITH_UNIT - {S.REWORK}, S.MERGED, Side.CENTRE),
     _row(C.UNMERGE, _only(S.MERGED), EARLIER, Side.CENTRE),
-    _row(C.COMMENT, STATES, SAME, Side.UNIT, Side.CHECKER, Side.CENTRE, Side.LEADER, Side.REPORTER),
+    _row(C.COMMENT, STATES, SAME, Side.UNIT, Side.VERIFIER, Side.CENTRE, Side.LEADER, Side.REPORTER),
     _row(C.WITHDRAW, _only(S.REGISTERED), S.REJECTED, Side.REPORTER),
     _row(C.WITHDRAW, BEFORE_UNIT - _only(S.REGISTERED), SAME, Side.REPORTER),
     _row(C.CHILD_ENDED, _only(S.SPLIT), SAME, Side.SYSTEM),

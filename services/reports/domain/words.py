@@ -15,7 +15,7 @@ class Side(StrEnum):
     """Whoever reported or follows it."""
     UNIT = "unit"
     """The unit in charge: its officers and liaison."""
-    CHECKER = "checker"
+    VERIFIER = "checker"
     """Somebody who looks on the spot, outside the rectifying unit."""
     CENTRE = "centre"
     """The campaign office and its shift leader (值班长)."""
@@ -62,7 +62,7 @@ class Command(StrEnum):
 SIDES_ZH: Mapping[Side, str] = {
     Side.REPORTER: "上报人",
     Side.UNIT: "责任单位",
-    Side.CHECKER: "核查人",
+    Side.VERIFIER: "核查人",
     Side.CENTRE: "创建办（值班长）",
     Side.LEADER: "分管领导",
     Side.SYSTEM: "系统",

@@ -12,15 +12,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from services.reports.domain import lookup as by
-from services.reports.domain.figures import Rates, Tally
+from services.reports.domain.figures import Counts, Rates
 from services.reports.repo import CASES
-from services.reports.views.case import STAFF
+from services.reports.views.filters import STATES
 from services.reports.views.names import CHANNELS_ZH, Names
-from services.reports.views.wanted import STATES
 from shared.auth import Principal
 from shared.clock import CHINA
 from shared.contracts.reports import CaseState, Channel, Kind
 from shared.errors import Invalid
+from shared.roles import STAFF
 from shared.store import Document, Store
 from shared.store.collection import Filter
 
@@ -75,7 +75,7 @@ class Line(BaseModel):
 
     code: str | None
     name: str
-    cases: Tally
+    cases: Counts
     rates: Rates
 
 
@@ -107,12 +107,12 @@ async def figures(store: Store, names: Names, caller: Principal, period: Period,
     counted = await asyncio.gather(
         _tallies(store, registered, dimension, _REGISTERED), _tallies(store, due, dimension, _due(period.end))
     )
-    tallies: dict[str | None, Tally] = defaultdict(Tally)
+    tallies: dict[str | None, Counts] = defaultdict(Counts)
     for code, tally in (each for cohort in counted for each in cohort.items()):
         tallies[code] += tally
     codes = sorted(tallies, key=lambda code: code or "")
     lines = [_line(code, _name(code, dimension, names), tallies[code]) for code in codes]
-    total = _line(None, "合计", sum(tallies.values(), Tally()))
+    total = _line(None, "合计", sum(tallies.values(), Counts()))
     return Figures(first=period.first, last=period.last, by=dimension, lines=lines, total=total)
 
 
@@ -150,12 +150,12 @@ def _due(end: datetime) -> Document:
     }
 
 
-async def _tallies(store: Store, filter: Filter, dimension: Dimension, counts: Document) -> dict[str | None, Tally]:
+async def _tallies(store: Store, filter: Filter, dimension: Dimension, counts: Document) -> dict[str | None, Counts]:
     grouped = await store.aggregate(CASES, [{"$match": filter}, {"$group": {"_id": _FIELDS[dimension], **counts}}])
-    return {each.pop("_id"): Tally(**each) for each in grouped}
+    return {each.pop("_id"): Counts(**each) for each in grouped}
 
 
-def _line(code: str | None, name: str, tally: Tally) -> Line:
+def _line(code: str | None, name: str, tally: Counts) -> Line:
     return Line(code=code, name=name, cases=tally, rates=Rates.of(tally))
 
 

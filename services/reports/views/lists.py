@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from services.reports.domain import ExtensionRequest, Place
 from services.reports.repo import BY_DEADLINE, CASES, NEWEST
-from services.reports.views.wanted import EPOCH, Order, Wanted
+from services.reports.views.filters import EPOCH, CaseFilter, Order
 from shared.auth import Principal
 from shared.contracts.reports import CaseState, Channel, Kind, Level, ReporterKind, Stage
 from shared.errors import Invalid
@@ -67,7 +67,7 @@ class Page(BaseModel):
 
 
 async def case_page(
-    store: Store, caller: Principal, wanted: Wanted, order: Order, after: str | None, limit: int
+    store: Store, caller: Principal, wanted: CaseFilter, order: Order, after: str | None, limit: int
 ) -> Page:
     """Cases the caller is responsible for: a unit's officers see those their unit leads or helps with, staff sees all.
 

@@ -11,11 +11,11 @@ from pydantic import BaseModel
 from services.reports.domain import Case
 from services.reports.domain import lookup as by
 from services.reports.repo import CASES
-from services.reports.views.case import STAFF
 from shared.auth import Principal
 from shared.contracts.reports import CaseState, Level
 from shared.errors import Invalid
 from shared.geo import Point
+from shared.roles import STAFF
 from shared.store import Store
 from shared.store.collection import Filter
 

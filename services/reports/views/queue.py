@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from services.reports.domain import lookup as by
 from services.reports.repo import CASES
+from services.reports.views.filters import EPOCH, Order
 from services.reports.views.lists import Row, page_of
-from services.reports.views.wanted import EPOCH, Order
 from shared.auth import Principal
 from shared.contracts.reports import Stage
 from shared.errors import NotFound
@@ -21,7 +21,7 @@ from shared.store.collection import Filter
 
 
 @dataclass(frozen=True)
-class Errand:
+class Duty:
     """A kind of thing to do: cases that give a duty, but for those that give another one, too."""
 
     kind: str
@@ -59,50 +59,50 @@ class Queue(BaseModel):
 
 async def queue(store: Store, caller: Principal, limit: int) -> Queue:
     """Every kind of the caller's, with its first cases."""
-    return Queue(tasks=list(await asyncio.gather(*(_task(store, each, None, limit) for each in errands_of(caller)))))
+    return Queue(tasks=list(await asyncio.gather(*(_task(store, each, None, limit) for each in duties_of(caller)))))
 
 
 async def queue_of(store: Store, caller: Principal, kind: str, after: str | None, limit: int) -> Task:
     """One kind, page by page. Raises NotFound (queue-unknown), Invalid (cursor-malformed)."""
-    for each in errands_of(caller):
+    for each in duties_of(caller):
         if each.kind == kind:
             return await _task(store, each, after, limit)
     raise NotFound("queue-unknown", field="kind", given=kind[:100])
 
 
-def errands_of(caller: Principal) -> list[Errand]:
+def duties_of(caller: Principal) -> list[Duty]:
     """What the caller's roles have to act on. Nobody checks what their own unit has done."""
-    return list(_errands(caller))
+    return list(_duties(caller))
 
 
-def _errands(caller: Principal) -> Iterator[Errand]:
+def _duties(caller: Principal) -> Iterator[Duty]:
     if caller.unit is not None and caller.has(Role.OFFICER, Role.LIAISON, Role.OFFICE, Role.DISPATCHER):
-        yield Errand("acknowledge", by.leading_duty(caller.unit, Stage.ACKNOWLEDGE))
-        yield Errand("rectify", by.leading_duty(caller.unit, Stage.RECTIFY))
+        yield Duty("acknowledge", by.leading_duty(caller.unit, Stage.ACKNOWLEDGE))
+        yield Duty("rectify", by.leading_duty(caller.unit, Stage.RECTIFY))
     if caller.has(Role.VERIFIER):
         own = by.duty(caller.unit, Stage.VERIFY) if caller.unit is not None else None
-        yield Errand("site-check", by.duty(None, Stage.SITE_CHECK))
-        yield Errand("verify", by.duty(None, Stage.VERIFY), own)
+        yield Duty("site-check", by.duty(None, Stage.SITE_CHECK))
+        yield Duty("verify", by.duty(None, Stage.VERIFY), own)
     if caller.has(Role.OFFICE, Role.DISPATCHER):
-        yield Errand("dispatch", by.UNDISPATCHED)
-        yield Errand("returned", by.RETURNED)
-        yield Errand("extension", by.EXTENSION)
-        yield Errand("objection", by.OBJECTION)
-        yield Errand("close", by.duty(None, Stage.CLOSE))
+        yield Duty("dispatch", by.UNDISPATCHED)
+        yield Duty("returned", by.RETURNED)
+        yield Duty("extension", by.EXTENSION)
+        yield Duty("objection", by.OBJECTION)
+        yield Duty("close", by.duty(None, Stage.CLOSE))
     if caller.has(Role.LEADER):
-        yield Errand("further-extension", by.FURTHER_EXTENSION)
-        yield Errand("review", by.duty(None, Stage.REVIEW))
+        yield Duty("further-extension", by.FURTHER_EXTENSION)
+        yield Duty("review", by.duty(None, Stage.REVIEW))
 
 
 def _without(duty: str) -> Filter:
     return {"$nor": [{"duties": duty}]}
 
 
-async def _task(store: Store, errand: Errand, after: str | None, limit: int) -> Task:
+async def _task(store: Store, duty: Duty, after: str | None, limit: int) -> Task:
     now = store.clock.now()
     count, overdue, page = await asyncio.gather(
-        errand.count(store),
-        errand.count(store, stage_due_at={"$gt": EPOCH, "$lte": now}),
-        page_of(store, errand.filter, Order.DEADLINE, after, limit),
+        duty.count(store),
+        duty.count(store, stage_due_at={"$gt": EPOCH, "$lte": now}),
+        page_of(store, duty.filter, Order.DEADLINE, after, limit),
     )
-    return Task(kind=errand.kind, count=count, overdue=overdue, cases=page.cases, next=page.next)
+    return Task(kind=duty.kind, count=count, overdue=overdue, cases=page.cases, next=page.next)

@@ -72,14 +72,14 @@ DUE = china("03-02 15:00")
 UNIT, OTHER_UNIT, HELPING_UNIT, OFFICE = "huanwei", "shizheng", "chengguan", "chuangwenban"
 OFFICER = Actor(frozenset({Side.UNIT}), UNIT, "li")
 STRANGER = Actor(frozenset({Side.UNIT}), "yuanlin", "zhao")
-CHECKER = Actor(frozenset({Side.CHECKER}), None, "liu")
+CHECKER = Actor(frozenset({Side.VERIFIER}), None, "liu")
 CENTRE = Actor(frozenset({Side.CENTRE}), OFFICE, "wang")
 LEADER = Actor(frozenset({Side.LEADER}), OFFICE, "chen")
 REPORTER = Actor(frozenset({Side.REPORTER}))
 ACTORS = {
     Side.REPORTER: REPORTER,
     Side.UNIT: OFFICER,
-    Side.CHECKER: CHECKER,
+    Side.VERIFIER: CHECKER,
     Side.CENTRE: CENTRE,
     Side.LEADER: LEADER,
     Side.SYSTEM: SYSTEM,

@@ -12,7 +12,7 @@ from services.reports.domain.erasure import PERSONAL, Redaction, erase, forget_m
 from services.reports.domain.words import Command
 from services.reports.repo import CASES
 from shared.contracts.reports import CaseChanged
-from tests.unit.reports.test_say import MONDAY, OFFICE, REPORTER, UNIT, act, closed, filed
+from tests.unit.reports.test_feedback import MONDAY, OFFICE, REPORTER, UNIT, act, closed, filed
 
 OF_WANG = Redaction((Person("王女士", "0734-8888888"),))
 LATER = MONDAY + timedelta(days=400)

@@ -6,18 +6,18 @@ from decimal import Decimal
 
 import pytest
 
-from services.reports.domain.figures import Rates, Tally, share
+from services.reports.domain.figures import Counts, Rates, share
 
 
 def test_tianmen_divides_by_cases_due_and_not_by_cases_filed() -> None:
-    rates = Rates.of(Tally(received=1_054, filed=996, due=972, closed=911, closed_in_time=737))
+    rates = Rates.of(Counts(received=1_054, filed=996, due=972, closed=911, closed_in_time=737))
     assert rates.closing == Decimal("93.72")
     assert rates.closing_in_time == Decimal("75.82")
     assert rates.filing == Decimal("94.50")
 
 
 def test_hengdong_was_late_three_times_in_a_month() -> None:
-    assert Rates.of(Tally(due=1_472, late=3)).in_time == Decimal("99.80")
+    assert Rates.of(Counts(due=1_472, late=3)).in_time == Decimal("99.80")
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,11 @@ def test_rates_have_two_decimals_and_a_half_is_rounded_up(part: int, whole: int,
 
 def test_nothing_divided_by_nothing_is_no_rate() -> None:
     assert share(0, 0) is None
-    assert set(vars(Rates.of(Tally())).values()) == {None}
+    assert set(vars(Rates.of(Counts())).values()) == {None}
 
 
 def test_every_rate_has_its_own_part_and_whole() -> None:
-    tally = Tally(
+    tally = Counts(
         received=200,
         filed=160,
         returned=8,
@@ -66,4 +66,4 @@ def test_every_rate_has_its_own_part_and_whole() -> None:
 
 
 def test_tallies_add_up() -> None:
-    assert Tally(received=1, due=2) + Tally(due=3, late=1) == Tally(received=1, due=5, late=1)
+    assert Counts(received=1, due=2) + Counts(due=3, late=1) == Counts(received=1, due=5, late=1)

@@ -9,11 +9,12 @@ import pytest
 
 from deploy.local.stack import DISTRICT
 from services.reports.district import District
+from services.reports.district.templates import Templates
 from services.reports.domain import Catalogue, Name
 from services.reports.domain.templates import PLACEHOLDERS, STEPS, Template
 from services.reports.domain.words import Command
-from services.reports.templates import Templates, placeholders
 from services.reports.views.names import Names
+from services.reports.views.templates import placeholders
 from shared.district import DistrictUnusable
 from tests.unit.reports.cases import LAMP, MONDAY_NINE, TO_OFFICE, registered
 

@@ -134,7 +134,7 @@ def test_people_of_a_unit_act_on_the_cases_of_that_unit_only(unit: str | None) -
 
 
 def test_who_acts_in_several_capacities_is_stopped_by_none_of_them() -> None:
-    office = Actor(frozenset({Side.CENTRE, Side.CHECKER, Side.UNIT}), OTHER_UNIT)
+    office = Actor(frozenset({Side.CENTRE, Side.VERIFIER, Side.UNIT}), OTHER_UNIT)
     assert transition(CaseState.WAITING, Command.RESUME, {UNIT}, office)
     with pytest.raises(Forbidden):
         transition(CaseState.DISPATCHED, Command.ACKNOWLEDGE, {UNIT}, office)
@@ -146,7 +146,7 @@ def test_who_acts_in_several_capacities_is_stopped_by_none_of_them() -> None:
         (SYSTEM, None),
         (Actor(frozenset({Side.REPORTER})), "reporter"),
         (Actor(frozenset({Side.UNIT}), UNIT), UNIT),
-        (Actor(frozenset({Side.CENTRE, Side.CHECKER})), "centre"),
+        (Actor(frozenset({Side.CENTRE, Side.VERIFIER})), "centre"),
     ],
 )
 def test_what_history_calls_somebody(by: Actor, name: str | None) -> None:

@@ -11,13 +11,14 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from services.reports.domain.case import Case
+from services.reports.domain.cases import Case
 from services.reports.domain.facts import Fact, Place
 from services.reports.domain.words import Command
 from shared.clock import CHINA
 from shared.contracts.reports import Stage
 from shared.documents.paper import Link, Paper, Row
 from shared.errors import Refused
+from shared.roles import Role
 from shared.workdays import Limit
 
 ERASED = "（已按规定删除）"
@@ -38,6 +39,13 @@ class DocumentKind(StrEnum):
     def chinese(self) -> str:
         """How offices call it."""
         return "交办单" if self is DocumentKind.ASSIGNMENT_ORDER else "整改回执"
+
+
+ISSUERS = {
+    DocumentKind.ASSIGNMENT_ORDER: (Role.DISPATCHER, Role.OFFICE),
+    DocumentKind.RECTIFICATION_RECEIPT: (Role.LIAISON, Role.OFFICER),
+}
+"""Who may issue what; a unit's people only for their own unit's cases."""
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.reports.domain.case.record import Act, CaseRecord, Events, require_few
+from services.reports.domain.cases.record import Act, CaseRecord, Events, require_few
 from services.reports.domain.words import Command, Side
 from services.reports.domain.writing import plain_text
 from shared.contracts import reports as events

@@ -22,9 +22,9 @@ from services.reports.domain import (
     Timetable,
     Why,
 )
-from services.reports.domain.case import FACTS_LIMIT
+from services.reports.domain.cases import FACTS_LIMIT
 from services.reports.domain.facts import Fact
-from services.reports.domain.say import Part, Say, Tracker
+from services.reports.domain.feedback import Feedback, Part, Tracker
 from shared.contracts.reports import CaseState, Channel, Kind, Stage
 from shared.errors import Forbidden, Refused
 from shared.workdays import WorkCalendar
@@ -56,7 +56,7 @@ RUBBISH = Category(
 )
 REPORTER = Actor(frozenset({Side.REPORTER}))
 UNIT = Actor(frozenset({Side.UNIT}), "huanwei", "officer-1")
-OFFICE = Actor(frozenset({Side.CENTRE, Side.CHECKER}), "chuangwenban", "office-1")
+OFFICE = Actor(frozenset({Side.CENTRE, Side.VERIFIER}), "chuangwenban", "office-1")
 
 
 def act(by: Actor, minutes: int = 0) -> Act:
@@ -91,7 +91,7 @@ def reporter_of(case: Case) -> Tracker:
     return Tracker(Part.REPORTER, case, case)
 
 
-def may(tracker: Tracker, minutes: int = 10) -> list[Say]:
+def may(tracker: Tracker, minutes: int = 10) -> list[Feedback]:
     return tracker.may(MONDAY + timedelta(minutes=minutes), TIMETABLE)
 
 
@@ -105,16 +105,16 @@ def merged() -> tuple[Case, Case]:
 
 
 def test_what_a_reporter_may_do_follows_the_case() -> None:
-    assert may(reporter_of(filed(unit=None))) == [Say.UPDATE, Say.WITHDRAW]
+    assert may(reporter_of(filed(unit=None))) == [Feedback.UPDATE, Feedback.WITHDRAW]
     case = filed()
-    assert may(reporter_of(case)) == [Say.UPDATE]
-    assert may(reporter_of(closed(case))) == [Say.UPDATE, Say.RATE, Say.OBJECT]
+    assert may(reporter_of(case)) == [Feedback.UPDATE]
+    assert may(reporter_of(closed(case))) == [Feedback.UPDATE, Feedback.RATE, Feedback.OBJECT]
 
 
 def test_a_question_waits_for_an_answer() -> None:
     case = filed(unit=None)
     case.ask_reporter(act(OFFICE, 1), "具体在几号楼？")
-    assert may(reporter_of(case)) == [Say.UPDATE, Say.ANSWER]
+    assert may(reporter_of(case)) == [Feedback.UPDATE, Feedback.ANSWER]
     [asked] = [line for line in reporter_of(case).lines() if line.command is Command.ASK_REPORTER]
     assert asked.note == "具体在几号楼？"
 
@@ -123,12 +123,12 @@ def test_the_time_to_object_ends() -> None:
     tracker = reporter_of(closed(filed()))
     until = tracker.object_until(TIMETABLE)
     assert until is not None
-    assert Say.OBJECT in tracker.may(until, TIMETABLE)
-    assert Say.OBJECT not in tracker.may(until + timedelta(minutes=1), TIMETABLE)
+    assert Feedback.OBJECT in tracker.may(until, TIMETABLE)
+    assert Feedback.OBJECT not in tracker.may(until + timedelta(minutes=1), TIMETABLE)
 
 
 def test_praise_is_not_rated() -> None:
-    assert may(reporter_of(filed(kind=Kind.PRAISE))) == [Say.UPDATE]
+    assert may(reporter_of(filed(kind=Kind.PRAISE))) == [Feedback.UPDATE]
 
 
 def test_a_full_history_takes_no_more() -> None:
@@ -181,9 +181,9 @@ def test_a_merged_report_shows_the_other_case_and_its_own_words() -> None:
     notes = [line.note for line in tracker.lines() if line.note]
     assert notes == ["我的补充"]
     assert [line.at for line in tracker.lines()] == sorted(line.at for line in tracker.lines())
-    assert may(tracker) == [Say.UPDATE]
+    assert may(tracker) == [Feedback.UPDATE]
     closed(other)
-    assert may(tracker) == [Say.UPDATE, Say.RATE, Say.OBJECT]
+    assert may(tracker) == [Feedback.UPDATE, Feedback.RATE, Feedback.OBJECT]
 
 
 def test_reporters_of_one_problem_do_not_read_each_other() -> None:
@@ -199,7 +199,7 @@ def test_after_the_merge_is_undone_everybody_has_their_own_case_again() -> None:
     case, other = merged()
     case.unmerge(act(OFFICE, 4), other)
     assert [line.note for line in reporter_of(case).lines() if line.note] == ["我的补充"]
-    assert may(reporter_of(case)) == [Say.UPDATE]
+    assert may(reporter_of(case)) == [Feedback.UPDATE]
 
 
 def test_what_somebody_said_is_counted_apart() -> None:
@@ -232,7 +232,7 @@ def test_a_report_somebody_works_on_is_for_the_centre_to_end() -> None:
     assert (case.timeline[-1].command, case.timeline[-1].note) == (Command.WITHDRAW, "已经有人清了")
     with pytest.raises(Refused, match="withdrawn-already"):
         case.withdraw(act(REPORTER, 3))
-    assert may(reporter_of(case)) == [Say.UPDATE]
+    assert may(reporter_of(case)) == [Feedback.UPDATE]
 
 
 def test_only_the_reporter_withdraws_and_only_before_a_unit_has_it() -> None:
@@ -260,8 +260,8 @@ def test_every_say_of_the_reporter_is_what_the_table_allows() -> None:
         for say in may(reporter_of(case)):
             again = replace(case, timeline=list(case.timeline), clocks=list(case.clocks))
             {
-                Say.UPDATE: lambda it: it.comment(act(REPORTER, 10), "补充"),
-                Say.RATE: lambda it: it.rate(act(REPORTER, 10), True, False),
-                Say.OBJECT: lambda it: it.object(act(REPORTER, 10), "没清完", ["p2"]),
-                Say.WITHDRAW: lambda it: it.withdraw(act(REPORTER, 10)),
+                Feedback.UPDATE: lambda it: it.comment(act(REPORTER, 10), "补充"),
+                Feedback.RATE: lambda it: it.rate(act(REPORTER, 10), True, False),
+                Feedback.OBJECT: lambda it: it.object(act(REPORTER, 10), "没清完", ["p2"]),
+                Feedback.WITHDRAW: lambda it: it.withdraw(act(REPORTER, 10)),
             }[say](again)

@@ -8,14 +8,13 @@ from pydantic import BaseModel
 
 from services.reports.domain import Answer, Case, Moderation, Place, Routing
 from services.reports.repo import CASES
-from services.reports.reporters import Reporters, ReporterView
+from services.reports.repo.reporters import Reporters
+from services.reports.views.reporter import ReporterView, seen
 from shared.auth import Principal
 from shared.contracts.reports import CaseSnapshot
 from shared.errors import NotFound
-from shared.roles import Role
+from shared.roles import STAFF, UNIT, Role
 from shared.store import Store
-
-STAFF = (Role.OFFICE, Role.DISPATCHER, Role.VERIFIER, Role.LEADER, Role.DISCIPLINE)
 
 
 class Happened(BaseModel):
@@ -61,11 +60,13 @@ async def case_view(store: Store, id: str, caller: Principal, reporters: Reporte
     if inside:
         view.text, view.answers, view.routing = case.text, case.answers, case.routing
         view.place, view.address, view.photos = case.place, case.place.address, case.photos
-        view.moderation, view.reporter = case.moderation, reporters.seen(case, caller)
+        view.moderation, view.reporter = case.moderation, seen(reporters, case, caller)
         view.followers = await reporters.followers(case)
     return view
 
 
 def sees_inside(case: Case, caller: Principal) -> bool:
-    """Whether the caller may read what was written: staff of the campaign, and the units in charge."""
-    return caller.has(*STAFF) or (caller.unit is not None and caller.unit in {case.unit, *case.supporting})
+    """Whether the caller may read what was written: staff of the campaign, and the people of the units in charge."""
+    return caller.has(*STAFF) or (
+        caller.has(*UNIT, Role.HEAD) and caller.unit in {case.unit, *case.supporting} - {None}
+    )

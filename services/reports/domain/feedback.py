@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from services.reports.domain.case import FACTS_LIMIT, TALK, TALK_LIMIT, Case
+from services.reports.domain.cases import FACTS_LIMIT, TALK, TALK_LIMIT, Case
 from services.reports.domain.clocks import Timetable
 from services.reports.domain.erasure import of_reporter
 from services.reports.domain.facts import Fact
@@ -27,7 +27,7 @@ class Part(StrEnum):
     """They want to know how it goes; the say is the reporters'."""
 
 
-class Say(StrEnum):
+class Feedback(StrEnum):
     """What a reporter may do about a case."""
 
     UPDATE = "update"
@@ -65,11 +65,11 @@ class Tracker:
         """In which capacity they act on `case`; among several reporters their lines are told apart by their case."""
         return Actor(frozenset({Side.REPORTER}), None, "" if self.own is self.case else self.own.id)
 
-    def may(self, now: datetime, timetable: Timetable) -> list[Say]:
-        """What they may do now, in the order of `Say`."""
+    def may(self, now: datetime, timetable: Timetable) -> list[Feedback]:
+        """What they may do now, in the order of `Feedback`."""
         if self.part is Part.FOLLOWER:
             return []
-        return [say for say in Say if self._allows(say, now, timetable)]
+        return [say for say in Feedback if self._allows(say, now, timetable)]
 
     def object_until(self, timetable: Timetable) -> datetime | None:
         """Until when they may say that it is not in order; None while the case is not closed."""
@@ -86,20 +86,20 @@ class Tracker:
         said = [fact for fact in self.case.timeline if fact.at >= moment and fact.command is not Command.REGISTER]
         return sum(self._wrote(self.case, fact) for fact in said)
 
-    def _allows(self, say: Say, now: datetime, timetable: Timetable) -> bool:
+    def _allows(self, say: Feedback, now: datetime, timetable: Timetable) -> bool:
         case, own = self.case, self.part is Part.REPORTER
         command = _COMMANDS[say]
         room = TALK_LIMIT if command in TALK else FACTS_LIMIT
         if len(case.timeline) >= room or (case.state, command) not in TRANSITIONS:
             return False
-        if say is Say.ANSWER:
+        if say is Feedback.ANSWER:
             return own and case.state is CaseState.WAITING
-        if say is Say.OBJECT:
+        if say is Feedback.OBJECT:
             until = self.object_until(timetable)
             return case.kind is Kind.PROBLEM and until is not None and now <= until
-        if say is Say.WITHDRAW:
+        if say is Feedback.WITHDRAW:
             return own and all(fact.command is not Command.WITHDRAW for fact in case.timeline)
-        return say is not Say.RATE or case.kind is Kind.PROBLEM
+        return say is not Feedback.RATE or case.kind is Kind.PROBLEM
 
     def _told(self, case: Case) -> Iterator[Line]:
         for fact in case.timeline:
@@ -121,11 +121,11 @@ class Tracker:
 
 
 _COMMANDS = {
-    Say.UPDATE: Command.COMMENT,
-    Say.ANSWER: Command.RESUME,
-    Say.RATE: Command.RATE,
-    Say.OBJECT: Command.OBJECT,
-    Say.WITHDRAW: Command.WITHDRAW,
+    Feedback.UPDATE: Command.COMMENT,
+    Feedback.ANSWER: Command.RESUME,
+    Feedback.RATE: Command.RATE,
+    Feedback.OBJECT: Command.OBJECT,
+    Feedback.WITHDRAW: Command.WITHDRAW,
 }
 _INSIDE = frozenset({Command.ASK_EXTENSION, Command.REFUSE_EXTENSION, Command.CHILD_ENDED, Command.CHILD_REOPENED})
 _OF_SOMEBODY = frozenset({Command.COMMENT, Command.WITHDRAW, Command.OBJECT, Command.RATE})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-from services.reports.domain.case.record import TALK_LIMIT, Act, CaseRecord, Events
+from services.reports.domain.cases.record import TALK_LIMIT, Act, CaseRecord, Events
 from services.reports.domain.transitions import FINAL
 from services.reports.domain.words import STATES_ZH, Command
 from shared.contracts import reports as events

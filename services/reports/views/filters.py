@@ -12,10 +12,10 @@ from pydantic_core import PydanticCustomError
 
 from services.reports.domain import lookup as by
 from services.reports.domain.transitions import STAGES
-from services.reports.views.case import STAFF
 from shared.auth import Principal
 from shared.contracts.event_model import OpenEnum
 from shared.contracts.reports import CaseState, Channel, Kind, Level, Stage
+from shared.roles import STAFF
 from shared.store.collection import Filter
 
 E = TypeVar("E", bound=OpenEnum)
@@ -48,11 +48,11 @@ def _told(offered: Iterable[OpenEnum]) -> WithJsonSchema:
 
 CHANNELS = [channel for channel in Channel if channel is not Channel.OTHER]
 KINDS = [kind for kind in Kind if kind is not Kind.OTHER]
-WantedState = Annotated[CaseState, _among(STATES), _told(STATES)]
-WantedStage = Annotated[Stage, _among(_STATES_OF), _told(_STATES_OF)]
-WantedLevel = Annotated[Level, _among(LEVELS), _told(LEVELS)]
-WantedChannel = Annotated[Channel, _among(CHANNELS), _told(CHANNELS)]
-WantedKind = Annotated[Kind, _among(KINDS), _told(KINDS)]
+AskedState = Annotated[CaseState, _among(STATES), _told(STATES)]
+AskedStage = Annotated[Stage, _among(_STATES_OF), _told(_STATES_OF)]
+AskedLevel = Annotated[Level, _among(LEVELS), _told(LEVELS)]
+AskedChannel = Annotated[Channel, _among(CHANNELS), _told(CHANNELS)]
+AskedKind = Annotated[Kind, _among(KINDS), _told(KINDS)]
 Code = Annotated[str, Field(max_length=100)]
 Several: Any = Field(default=[], max_length=20)
 
@@ -64,7 +64,7 @@ class Order(StrEnum):
     DEADLINE = "deadline"
 
 
-class Wanted(BaseModel):
+class CaseFilter(BaseModel):
     """Which cases are asked for; of several values of a filter any will do, and all filters hold.
 
     `unit` leads or helps. The deadline is that of what the case waits for; for a suspended one it is the day of its
@@ -75,14 +75,14 @@ class Wanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    state: list[WantedState] = Several
+    state: list[AskedState] = Several
     unit: Code | None = None
     category: list[Code] = Several
     community: list[Code] = Several
-    channel: list[WantedChannel] = Several
-    kind: WantedKind | None = None
-    stage: list[WantedStage] = Several
-    level: list[WantedLevel] = Several
+    channel: list[AskedChannel] = Several
+    kind: AskedKind | None = None
+    stage: list[AskedStage] = Several
+    level: list[AskedLevel] = Several
     overdue: bool = False
     due_soon: bool = False
     due_after: AwareDatetime | None = None

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from services.reports.domain import Act, Case, Place, Reporter
-from services.reports.domain.papers import (
+from services.reports.domain.documents import (
     Document,
     DocumentKind,
     Heading,

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from pydantic import BaseModel, Field, JsonValue
 
-from services.reports.api.cases import Command
-from services.reports.api.context import actor_of, own_of
+from services.reports.api.access import Importer, actor_of, resources
+from services.reports.api.cases import Body
 from services.reports.commands.hotline import ROWS_LIMIT, Outcome, import_orders, rows_of
 from shared import telemetry
-from shared.auth import Principal, require
+from shared.auth import Principal
 from shared.errors import Unsupported
 from shared.http import BODY_LIMIT, Router
 from shared.messages import Language, Messages, language
-from shared.roles import Role
 from shared.service import runtime_of
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -26,7 +25,6 @@ CSV = "text/csv"
 log = telemetry.logger(__name__)
 router = Router(prefix="/imports", tags=["imports"])
 
-Desk = Annotated[Principal, Depends(require(Role.SERVICE, Role.DISPATCHER, Role.OFFICE))]
 _AS_CSV: dict[str, Any] = {
     BODY_LIMIT: MOST_BYTES,
     "requestBody": {"required": True, "content": {CSV: {"schema": {"type": "string", "format": "binary"}}}},
@@ -37,7 +35,7 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 }
 
 
-class Orders(Command):
+class Orders(Body):
     """Work orders of the 12345 hotline: cells by heading, as the district's table of them (hotline.json) has it."""
 
     rows: list[JsonValue] = Field(
@@ -95,23 +93,23 @@ class Imported(BaseModel):
 
 
 @router.post("/hotline", response_model=Imported, openapi_extra={BODY_LIMIT: MOST_BYTES})
-async def hotline(request: Request, body: Orders, caller: Desk) -> Imported:
+async def hotline(request: Request, body: Orders, caller: Importer) -> Imported:
     """导入 12345 工单 · File work orders of the hotline; the same order never becomes a second case."""
     rows = {number: row if isinstance(row, dict) else {} for number, row in enumerate(body.rows, 1)}
     return await _imported(request, caller, rows)
 
 
 @router.post("/hotline.csv", response_model=Imported, openapi_extra=_AS_CSV, responses=_REFUSED)
-async def hotline_csv(request: Request, caller: Desk) -> Imported:
+async def hotline_csv(request: Request, caller: Importer) -> Imported:
     """导入 12345 工单表 · The same from a CSV file (UTF-8 or GB 18030) with the headings of hotline.json."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != CSV:
         raise Unsupported("content-type-unsupported", expected=CSV)
-    return await _imported(request, caller, rows_of(own_of(request).district, await request.body()))
+    return await _imported(request, caller, rows_of(resources(request).district, await request.body()))
 
 
 async def _imported(request: Request, caller: Principal, rows: Mapping[int, Mapping[str, object]]) -> Imported:
-    store, own = runtime_of(request).store, own_of(request)
-    outcomes = await import_orders(store, own.reporters, own.reference, rows.values(), actor_of(caller))
+    store, held = runtime_of(request).store, resources(request)
+    outcomes = await import_orders(store, held.reporters, held.reference, rows.values(), actor_of(caller))
     messages: Messages = request.app.state.messages
     spoken = language(request.headers.get("accept-language", ""))
     done = [_done(row, outcome, messages, spoken) for row, outcome in zip(rows, outcomes, strict=True)]

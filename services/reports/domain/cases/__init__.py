@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.reports.domain.case.family import Family
-from services.reports.domain.case.handling import Handling
-from services.reports.domain.case.record import FACTS_LIMIT, PHOTO_LIMIT, TALK, TALK_LIMIT, Act, Events
-from services.reports.domain.case.registration import Registration
-from services.reports.domain.case.review import Review
+from services.reports.domain.cases.family import Family
+from services.reports.domain.cases.handling import Handling
+from services.reports.domain.cases.record import FACTS_LIMIT, PHOTO_LIMIT, TALK, TALK_LIMIT, Act, Events
+from services.reports.domain.cases.registration import Registration
+from services.reports.domain.cases.review import Review
 from services.reports.domain.tracking import CROCKFORD
 from shared.clock import CHINA
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Self
 
-from services.reports.domain.case.record import Act, CaseRecord, Events, require_few
+from services.reports.domain.cases.record import Act, CaseRecord, Events, require_few
 from services.reports.domain.catalogue import Category
 from services.reports.domain.facts import Moderation, Place, checked_place
 from services.reports.domain.reporter import Reporter

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 
 from services.reports.domain import Command
-from services.reports.domain.say import TOLD
+from services.reports.domain.feedback import TOLD
 from services.reports.domain.transitions import STATES
-from services.reports.resources import WORDS
+from services.reports.resources import PROGRESS
 from shared.contracts.reports import CaseState
 from shared.messages import Messages
 
 
 def test_every_state_and_everything_told_has_words() -> None:
-    words = Messages(json.loads(WORDS.read_text(encoding="utf-8")))
+    words = Messages(json.loads(PROGRESS.read_text(encoding="utf-8")))
     states = {f"state-{state.value}" for state in (*STATES, CaseState.OTHER)}
     assert set(words) == states | {f"did-{command.value}" for command in TOLD}
 

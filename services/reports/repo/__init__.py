@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from services.reports.domain import Case, CatalogueHead, CategoryVersion
 from services.reports.domain.abuse import Ban
 from services.reports.domain.channels import Origin
+from services.reports.domain.documents import Document
 from services.reports.domain.erasure import Erasure
 from services.reports.domain.lookup import derived
 from shared.audit import AuditRow
@@ -62,14 +63,6 @@ CURRENT = "current"
 CATEGORY_VERSIONS = Collection(
     "category-versions", CategoryVersion, [Index((("category.code", 1), ("category.version", -1)), unique=True)]
 )
-AUDIT = Collection(
-    "audit",
-    AuditRow,
-    [Index((("chain", 1), ("number", 1)), unique=True), Index((("subject", 1), ("number", -1)))],
-)
-"""What somebody has to answer for, each chain by itself: `catalogue`, `people` for what was done to, or seen of,
-reporters, and `photo:<id>` for what was decided on a photo.
-"""
 ORIGINS = Collection("origins", Origin, [Index((("case", 1),))])
 
 
@@ -109,6 +102,15 @@ class Upkeep:
     deadline_at: datetime | None
 
 
+DOCUMENTS = Collection(
+    "documents",
+    Document,
+    [
+        Index((("case", 1), ("issued_at", 1))),
+        Index((("kind", 1), ("unit", 1), ("year", 1), ("number", 1)), unique=True),
+    ],
+)
+"""Papers quote what was written into the case: what is erased there must be erased here."""
 BANS_KEPT = timedelta(days=90)
 """How long one can still look up a ban that is over."""
 

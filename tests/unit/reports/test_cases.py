@@ -27,7 +27,7 @@ from services.reports.domain import (
     Why,
     new_case_id,
 )
-from services.reports.domain.case import TALK_LIMIT
+from services.reports.domain.cases import TALK_LIMIT
 from services.reports.domain.transitions import EARLIER, SAME
 from services.reports.repo import CASES
 from shared.contracts import reports as told
@@ -310,7 +310,7 @@ def test_a_weekend_is_no_working_day_for_giving_back() -> None:
 
 @pytest.mark.parametrize("passed", [True, False])
 @pytest.mark.parametrize("unit", [UNIT, HELPING_UNIT])
-@pytest.mark.parametrize("side", [Side.CHECKER, Side.CENTRE])
+@pytest.mark.parametrize("side", [Side.VERIFIER, Side.CENTRE])
 def test_nobody_verifies_the_work_of_the_own_unit(passed: bool, unit: str, side: Side) -> None:
     case = in_state(S.REGISTERED)
     case.dispatch(act(CENTRE, LATER), UNIT, supporting=[HELPING_UNIT])

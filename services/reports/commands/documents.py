@@ -1,18 +1,15 @@
-"""Papers of cases: issued once under a number of their own, kept as they were, printed as often as asked for."""
+"""Papers of cases: issued once under a number of their own, and kept as they were."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
-
-from pydantic import BaseModel
 
 from services.reports.district import District
 from services.reports.domain import Case
-from services.reports.domain.erasure import Redaction
-from services.reports.domain.papers import (
+from services.reports.domain.documents import (
+    ISSUERS,
     Document,
     DocumentKind,
     Heading,
@@ -22,56 +19,24 @@ from services.reports.domain.papers import (
     rectification_receipt,
     turn_of,
 )
-from services.reports.repo import CASES
-from services.reports.views import STAFF
+from services.reports.domain.erasure import Redaction
+from services.reports.repo import CASES, DOCUMENTS
 from shared.auth import Principal
 from shared.clock import CHINA
-from shared.documents import Paper, Press
+from shared.documents import Paper
 from shared.documents.paper import numbered
-from shared.errors import Forbidden, NotFound, Unavailable
-from shared.roles import Role
+from shared.errors import Forbidden, Unavailable
 from shared.serials import SERIALS, Serial, next_number
-from shared.store import Collection, Index, Store, UnitOfWork
-from shared.store.collection import Filter
+from shared.store import Store, UnitOfWork
 
-DOCUMENTS = Collection(
-    "documents",
-    Document,
-    [
-        Index((("case", 1), ("issued_at", 1))),
-        Index((("kind", 1), ("unit", 1), ("year", 1), ("number", 1)), unique=True),
-    ],
-)
-"""Papers quote what was written into the case: what is erased there must be erased here."""
-MOST_SHOWN = 200
-"""Papers of one case that are listed; each takes a dispatch, a reply or a rework."""
 PATIENCE = 10.0
 """Seconds to wait for the papers that this process numbers first."""
-ISSUERS = {
-    DocumentKind.ASSIGNMENT_ORDER: (Role.DISPATCHER, Role.OFFICE),
-    DocumentKind.RECTIFICATION_RECEIPT: (Role.LIAISON, Role.OFFICER),
-}
-"""Who may issue what; a unit's people only for their own unit's cases."""
 
 
-class DocumentView(BaseModel):
-    """A paper that was issued. `number` is as the paper bears it; `issued_by` is a unit, or `office`."""
-
-    id: str
-    kind: DocumentKind
-    name: str
-    number: str
-    case: str
-    unit: str
-    issued_at: datetime
-    issued_by: str
-
-
-class Desk:
-    """Where one process issues and prints papers. `portal_url` is the portal's address, where their codes lead."""
+class Issuing:
+    """Where one process issues papers. `portal_url` is the portal's address, where their codes lead."""
 
     def __init__(self, portal_url: str) -> None:
-        self.press = Press()
         self._portal_url = portal_url.rstrip("/")
         self._turn = asyncio.Lock()
 
@@ -97,7 +62,7 @@ class Desk:
 
 
 async def issue(
-    uow: UnitOfWork, district: District, desk: Desk, id: str, kind: DocumentKind, caller: Principal, by_unit: str
+    uow: UnitOfWork, district: District, issuing: Issuing, id: str, kind: DocumentKind, caller: Principal, by_unit: str
 ) -> Document:
     """The paper of this kind for the case as it stands; for one turn of the case always the one issued first.
 
@@ -112,7 +77,7 @@ async def issue(
     if issued is not None:
         return issued
     number = await next_number(uow, kind, unit, year)
-    heading = Heading(numbered(year, number), uow.now, desk.url_of(id))
+    heading = Heading(numbered(year, number), uow.now, issuing.url_of(id))
     document = Document(
         id=Document.id_of(kind, id, unit, turn),
         kind=kind,
@@ -135,38 +100,6 @@ async def forget(uow: UnitOfWork, store: Store, case: Case, redaction: Redaction
     for document in (await uow.load(DOCUMENTS, [each["_id"] for each in found])).values():
         document.paper = erased(document.paper, redaction.of, whole=whole)
         uow.save(DOCUMENTS, document)
-
-
-async def papers_of(store: Store, case_id: str, caller: Principal) -> list[Document]:
-    """The papers of a case that the caller may read, oldest first. Raises NotFound (`cases-not-found`)."""
-    if await store.get(CASES, case_id) is None:
-        raise NotFound("cases-not-found", id=case_id)
-    filter: Filter = {"case": case_id}
-    if not caller.has(*STAFF):
-        filter["unit"] = caller.unit or ""
-    return await store.find(DOCUMENTS, filter, [("issued_at", 1)], MOST_SHOWN)
-
-
-async def paper(store: Store, id: str, caller: Principal) -> Document:
-    """One paper, for staff and the unit it was issued to or by. Raises NotFound (`documents-not-found`)."""
-    document = await store.get(DOCUMENTS, id)
-    if document is None or not (caller.has(*STAFF) or caller.unit == document.unit):
-        raise NotFound("documents-not-found", id=id)
-    return document
-
-
-def view(document: Document) -> DocumentView:
-    """What is told of a paper besides the paper itself."""
-    return DocumentView(
-        id=document.id,
-        kind=document.kind,
-        name=document.kind.chinese,
-        number=numbered(document.year, document.number),
-        case=document.case,
-        unit=document.unit,
-        issued_at=document.issued_at,
-        issued_by=document.issued_by,
-    )
 
 
 async def _paper(uow: UnitOfWork, district: District, case: Case, kind: DocumentKind, heading: Heading) -> Paper:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.reports.domain.case.record import Act, CaseRecord, Events, require_few
+from services.reports.domain.cases.record import Act, CaseRecord, Events, require_few
 from services.reports.domain.clocks import Clock
 from services.reports.domain.facts import ExtensionRequest
 from services.reports.domain.words import Command, Side

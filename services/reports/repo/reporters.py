@@ -12,14 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pydantic import BaseModel
-
 from services.reports.domain import Case, Moderation, Person, Reporter, ReportingTerms
 from services.reports.domain.abuse import marks_of_address
 from services.reports.domain.person import same_number
-from services.reports.domain.reporter import Sight, next_day, sight_of
+from services.reports.domain.reporter import next_day
 from services.reports.repo import BANS, CASES, FOLLOWERS
-from shared.auth import Principal
 from shared.clock import CHINA
 from shared.contracts.reports import Channel
 from shared.errors import Forbidden, TooMany
@@ -44,14 +41,6 @@ class Sender:
     may_call: bool = True
     may_publish: bool = True
     stranger: bool = True
-
-
-class ReporterView(BaseModel):
-    """As much of a reporter as somebody's roles let them see, masked."""
-
-    name: str | None
-    phone: str | None
-    may_call: bool
 
 
 class Reporters:
@@ -89,18 +78,6 @@ class Reporters:
             return self.person(reporter)
         except Unreadable:
             return Person()
-
-    def seen(self, case: Case, caller: Principal) -> ReporterView | None:
-        """What the caller's roles let them see of who reported the case; None where it is nothing."""
-        reporter, sight = case.reporter, sight_on(case, caller)
-        if reporter is None or not (sight.name or sight.phone):
-            return None
-        person = self.person_if_readable(reporter)
-        return ReporterView(
-            name=person.masked_name if sight.name else None,
-            phone=person.masked_phone if sight.phone else None,
-            may_call=reporter.may_call,
-        )
 
     async def followers(self, case: Case) -> int:
         """How many wait for the case besides its reporter: its followers, and those of what was merged into it."""
@@ -161,13 +138,6 @@ class Reporters:
             number = same_number(sender.person.phone, terms.area_code)
             found.append((PHONE, self.vault.digests(PHONE, number)))
         return found
-
-
-def sight_on(case: Case, caller: Principal) -> Sight:
-    """What the caller's roles let them see of who reported the case."""
-    in_charge = caller.unit is not None and caller.unit == case.unit
-    may_call = case.reporter is not None and case.reporter.may_call
-    return sight_of(caller.roles, in_charge=in_charge, may_call=may_call)
 
 
 def seconds_to_tomorrow(now: datetime) -> int:

@@ -35,7 +35,7 @@ from starlette.staticfiles import StaticFiles
 
 from shared.clock import Clock
 from shared.errors import Forbidden, Unauthenticated, Unavailable
-from shared.roles import Role
+from shared.roles import UNIT, Role
 from shared.telemetry import logger
 
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
@@ -44,8 +44,13 @@ LEEWAY = timedelta(seconds=30)
 """How far the issuer's clock and ours may be apart."""
 MAX_TOKEN = 8192
 """Bytes; the header of an honest token is far smaller."""
-REMEMBERED_SECONDS = 300
-"""How long a key that the issuer withdrew may still let a token through that was verified before."""
+KEYS_SECONDS = 150
+"""Age at which nobody is let in by the keys that were read before new ones have been asked for."""
+REMEMBERED_SECONDS = 150
+"""How long a verified token is let through without being verified again.
+
+Together: a key that the issuer withdrew lets nobody in after 300 seconds, as long as the issuer answers.
+"""
 
 _log = logger(__name__)
 
@@ -68,9 +73,9 @@ class Principal:
         """Whether the caller holds one of the roles."""
         return not self.roles.isdisjoint(roles)
 
-    def may_act_for(self, unit: str) -> bool:
-        """Row-level scope: people of the unit itself, and the campaign office for every unit."""
-        return Role.OFFICE in self.roles or (self.unit is not None and self.unit == unit)
+    def works_for(self, *units: str | None) -> bool:
+        """Whether they are a person of one of the units: the claim alone, without a role of a unit, opens nothing."""
+        return self.unit is not None and self.unit in units and self.has(*UNIT, Role.HEAD)
 
 
 ANONYMOUS = Principal("")
@@ -79,15 +84,15 @@ ANONYMOUS = Principal("")
 class KeySet:
     """The issuer's public keys, from a file or an https address.
 
-    Read again after `ttl` seconds, and when a token names an unknown key, but never twice within `floor`
-    seconds. While the source is down the last keys stay valid.
+    Read again when a token names an unknown key and after `ttl` seconds, by then while the caller waits and from half
+    of them on beside, but never twice within `floor` seconds. While the source is down the last keys stay valid.
     """
 
     def __init__(
         self,
         source: str,
         *,
-        ttl: float = 300,
+        ttl: float = KEYS_SECONDS,
         floor: float = 10,
         timeout: float = 5,
         monotonic: Callable[[], float] = time.monotonic,
@@ -104,11 +109,11 @@ class KeySet:
 
     async def find(self, kid: str | None) -> jwt.PyJWK | None:
         """The key of that name; without a name, the only key. Raises Unavailable if none was ever read."""
-        if self._pick(kid) is None:
-            await self._refresh(kid)
-        elif self._age() > self._ttl and not self._lock.locked():
-            # Nobody waits for a slow issuer as long as the last keys will do.
-            self._refreshing = asyncio.create_task(self._refresh(kid))
+        if self._pick(kid) is None or self._age() > self._ttl:
+            await self._refresh(kid, self._ttl)
+        elif self._age() > self._ttl / 2 and not self._lock.locked():
+            # Where callers are many, none of them waits for a slow issuer.
+            self._refreshing = asyncio.create_task(self._refresh(kid, self._ttl / 2))
         if not self._keys:
             raise Unavailable("the key set of the token issuer cannot be read")
         return self._pick(kid)
@@ -121,9 +126,9 @@ class KeySet:
     def _age(self) -> float:
         return self._monotonic() - self._asked
 
-    async def _refresh(self, kid: str | None) -> None:
+    async def _refresh(self, kid: str | None, ttl: float) -> None:
         async with self._lock:
-            fresh = self._age() <= self._ttl and self._pick(kid) is not None
+            fresh = self._age() <= ttl and self._pick(kid) is not None
             if fresh or self._age() < self._floor:
                 return
             self._asked = self._monotonic()
@@ -157,7 +162,7 @@ def _usable_keys(document: bytes) -> dict[str | None, jwt.PyJWK]:
 
 
 class Verifier:
-    """Turns a bearer token into a Principal; a verified token is remembered for at most 5 minutes.
+    """Turns a bearer token into a Principal; a verified token is remembered for a while.
 
     `clock` is the time tokens live in: the machine's, even where a demonstration shows another.
     """
@@ -232,9 +237,16 @@ def _principal(claims: dict[str, Any]) -> Principal:
         raise Unauthenticated("token-invalid")
     if not all(value is None or isinstance(value, str) for value in scope):
         raise Unauthenticated("token-invalid")
+    if not all(_is_text(value) for value in (claims["sub"], *scope) if value is not None):
+        raise Unauthenticated("token-invalid")
     held = frozenset(Role(role) for role in roles if role in _ROLES)
     refuse_contradiction(held, claims.get("unit"))
     return Principal(claims["sub"], held, *scope)
+
+
+def _is_text(value: str) -> bool:
+    """A lone surrogate is half a character: nothing can keep it."""
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 _ROLES = frozenset(Role)
@@ -310,10 +322,12 @@ def require(*roles: Role, act: str = "", impartial: bool = False, admit: Admissi
 
 
 async def _identify(request: Request) -> Principal:
-    header = request.headers.get("authorization")
-    if header is None:
+    given = request.headers.getlist("authorization")
+    if not given:
         return ANONYMOUS
-    scheme, _, token = header.partition(" ")
+    scheme, _, token = given[0].partition(" ")
+    if len(given) > 1:  # which of two counts is not for us to guess, nor for a proxy before us
+        raise Unauthenticated("token-invalid")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("token-invalid")
     verifier: Verifier = request.app.state.verifier

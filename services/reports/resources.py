@@ -64,6 +64,8 @@ class Limits:
         """Somebody hands in a photo. Raises TooMany."""
         if not caller.has(*STAFF, *INTAKE):
             self._photos.take(subscriber(client_address(request)))
+            if caller.subject:
+                self._photos.take(f"account {caller.subject}")
 
 
 def _per_minute(times: float) -> RateLimit:

@@ -9,7 +9,7 @@ async def submit(request: Request, body: SubmitCase, caller: Annotated[Principal
 
 from shared.http.application import Limits, Probe, UndeclaredRoute, create_app, operations_app
 from shared.http.body import Body
-from shared.http.download import Download, Slots
+from shared.http.download import Download, Slots, holder_of
 from shared.http.edge import BODY_LIMIT
 from shared.http.idempotency import IDEMPOTENT, answer, answer_each
 from shared.http.limits import RateLimit, client_address, subscriber
@@ -32,6 +32,7 @@ __all__ = [
     "answer_each",
     "client_address",
     "create_app",
+    "holder_of",
     "operations_app",
     "subscriber",
 ]

@@ -24,12 +24,15 @@ from starlette.responses import Response
 from shared import telemetry
 from shared.auth import ANONYMOUS, Principal
 from shared.errors import Conflict, DomainError, Duplicate, Invalid, Unavailable
+from shared.http.limits import client_address, subscriber
 from shared.http.problems import problem_of
 from shared.store import Remembered, Store, UnitOfWork, remember
 from shared.vault import Vault
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
+UNGUESSABLE = 22
+"""Characters of 128 random bits in base 64; a UUID has 36."""
 IDEMPOTENT: dict[str, Any] = {
     "parameters": [
         {
@@ -184,12 +187,19 @@ def _members(template: str) -> tuple[str, ...]:
 
 
 def _scoped(request: Request, given: str) -> str:
-    """One caller's key on one route; another caller's equal key is another key."""
+    """One caller's key on one route; another caller's equal key is another key.
+
+    Of callers without an account only a key too long to be guessed tells one from another, wherever they are by the
+    time they ask again; a shorter one counts for the subscriber it came from.
+    """
     if not _KEY.fullmatch(given):
         raise Invalid("idempotency-key-malformed", field=HEADER)
     caller: Principal = request.scope.get("principal", ANONYMOUS)
     route = f"{request.method} {request.scope['route'].path_format}"
-    return sha256("\n".join((caller.subject, route, given)).encode()).hexdigest()
+    scope = [caller.subject, route, given]
+    if caller.anonymous and len(given) < UNGUESSABLE:
+        scope.append(subscriber(client_address(request)))
+    return sha256("\n".join(scope).encode()).hexdigest()
 
 
 def _fingerprint(request: Request, body: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from shared.errors import TooMany
 
 Network = IPv4Network | IPv6Network
+_PLAIN = re.compile(r"[!-~]{1,64}")
 
 
 class RateLimit:
@@ -56,12 +58,13 @@ def client_address(request: Request) -> str:
     """The address of the caller: the peer, or what the trusted proxies in front of us say it was.
 
     `X-Forwarded-For` is read from the right, and only as far as each hop is one of the application's trusted
-    proxies: whatever a caller writes into it stays to the left of that.
+    proxies: whatever a caller writes into it stays to the left of that. What no address can be made of (it is not
+    ASCII, or far too long) is not believed either.
     """
     trusted: tuple[Network, ...] = request.app.state.limits.trusted_proxies
     hops = [hop.strip() for line in request.headers.getlist("x-forwarded-for") for hop in line.split(",")]
     address = request.client.host if request.client else ""
-    while hops and _among(address, trusted):
+    while hops and _among(address, trusted) and _PLAIN.fullmatch(hops[-1]):
         address = hops.pop()
     return address
 

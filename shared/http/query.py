@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, BaseModel
@@ -77,7 +77,9 @@ class Query:
         self._path = dict(check for part in parts for check in _checks(part.path_params))
 
     def refuse(self, request: Request) -> None:
-        """Raises RequestValidationError as FastAPI does, naming the parameter."""
+        """Raises RequestValidationError as FastAPI does, naming the parameter; 404 for a path that nothing has."""
+        if any(_unreadable(str(value)) for value in request.path_params.values()):
+            raise HTTPException(404)
         faults = [
             {"type": fault, "loc": (where, name), "msg": "", "ctx": {"limit": f"{YEARS[0]}–{YEARS[-1]}"}}
             for where, name, fault in self._faults(request)
@@ -91,8 +93,8 @@ class Query:
                 fault = _fault(text, self._query.get(name))
                 if fault is not None:
                     yield "query", name, fault
-        for name, value in request.path_params.items():
-            if (fault := _fault(str(value), self._path.get(name))) is not None:
+        for name, check in self._path.items():
+            if (fault := check(str(request.path_params.get(name, "")))) is not None:
                 yield "path", name, fault
 
 
@@ -102,8 +104,12 @@ def _flat(dependant: Dependant) -> Iterator[Dependant]:
         yield from _flat(inner)
 
 
+def _unreadable(text: str) -> bool:
+    return len(text) > MOST_TEXT or _HIDDEN.search(text) is not None
+
+
 def _fault(text: str, check: Check | None) -> Fault:
-    if len(text) > MOST_TEXT or _HIDDEN.search(text):
+    if _unreadable(text):
         return "text_unreadable"
     return check(text) if check and text else None
 

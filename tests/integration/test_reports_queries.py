@@ -585,7 +585,7 @@ async def test_more_than_an_excel_sheet_holds_is_refused_with_the_number(
 
 async def test_only_so_many_tables_are_made_at_once(reports: Inside) -> None:
     slots = reports.runtime.resources.exports
-    with slots.take(), slots.take():
+    with slots.take("one"), slots.take("another"):
         answer = await reports.http.get("/cases/export", headers=reports.token("office"))
         assert (answer.status_code, answer.json()["code"]) == (429, "export-busy")
         assert int(answer.headers["retry-after"]) > 0

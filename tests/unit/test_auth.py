@@ -321,9 +321,29 @@ async def test_the_memory_of_tokens_is_bounded(scene: Scene) -> None:
     assert len(verifier._known) == 2
 
 
-def test_people_act_for_their_own_unit_only_and_the_office_for_all() -> None:
-    officer = Principal("o", frozenset({Role.OFFICER}), "U01")
-    assert officer.may_act_for("U01")
-    assert not officer.may_act_for("U02")
-    assert not Principal("c", frozenset({Role.CITIZEN})).may_act_for("U01")
-    assert Principal("h", frozenset({Role.OFFICE})).may_act_for("U02")
+@pytest.mark.parametrize("subject", ["\ud800", "li\udfff"])
+async def test_half_a_character_is_no_name(scene: Scene, subject: str) -> None:
+    assert await scene.refused(scene.issuer.token(sub=subject)) == "token-invalid"
+    assert await scene.refused(scene.issuer.token(unit=subject)) == "token-invalid"
+
+
+@pytest.mark.parametrize("rest", [301, 602, 86_400])
+async def test_a_withdrawn_key_lets_nobody_in_after_five_minutes_however_idle_the_service_was(
+    scene: Scene, rest: int
+) -> None:
+    token = scene.issuer.token(exp=START + timedelta(days=2))
+    await scene.verifier.verify(token)
+    scene.issuer.keys.clear()
+    scene.issuer.add("second")
+    scene.clock.advance(timedelta(seconds=rest))
+    assert await scene.refused(token) == "token-invalid"
+
+
+def test_people_work_for_their_own_unit_and_a_claim_alone_opens_nothing() -> None:
+    for role in (Role.OFFICER, Role.LIAISON, Role.HEAD):
+        assert Principal("o", frozenset({role}), "U01").works_for("U01", "U02")
+        assert not Principal("o", frozenset({role}), "U01").works_for("U02")
+        assert not Principal("o", frozenset({role})).works_for(None, "U01")
+    for other in (Role.CITIZEN, Role.VOLUNTEER, Role.OFFICE, Role.VERIFIER, Role.INTEGRATOR):
+        assert not Principal("c", frozenset({other}), "U01").works_for("U01")
+    assert not Principal("c", frozenset(), "U01").works_for("U01")

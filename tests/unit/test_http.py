@@ -487,7 +487,7 @@ async def test_any_known_caller_is_enough_where_no_role_is_named(edge: Edge) -> 
 def test_nobody_is_anonymous_and_anonymous_has_no_rights() -> None:
     assert ANONYMOUS.anonymous
     assert not ANONYMOUS.roles
-    assert not ANONYMOUS.may_act_for("")
+    assert not ANONYMOUS.works_for("", None)
 
 
 def _app_with(router: APIRouter) -> FastAPI:
@@ -590,6 +590,24 @@ async def test_who_knows_the_rest_of_a_sealed_request_cannot_guess_it_from_what_
 async def test_a_key_belongs_to_its_caller(edge: Edge) -> None:
     mine, theirs = await edge.write(key="k"), await edge.write(key="k", who="other-officer")
     assert (mine.json()["text"], theirs.json()["text"]) == ("hello by li", "hello by wang")
+
+
+@pytest.mark.parametrize(("key", "shared"), [("1", False), ("k" * 21, False), ("k" * 22, True)])
+async def test_a_key_that_can_be_guessed_gives_a_stranger_nothing(key: str, shared: bool) -> None:
+    edge = Edge(Limits(trusted_proxies=(ip_network("10.0.0.0/8"),)))
+    answers = [
+        await edge.client.post(
+            "/notes/secret", json={"text": "x"}, headers={"idempotency-key": key, "x-forwarded-for": address}
+        )
+        for address in ("2001:db8:0:1::5", "2001:db8:0:1::6", "198.51.100.9")
+    ]
+    assert [answer.status_code for answer in answers] == [201, 201, 201 if shared else 409]
+
+
+async def test_two_tokens_are_none(edge: Edge) -> None:
+    for second in ("Bearer officer", "Bearer citizen", ""):
+        headers = [("authorization", "Bearer officer"), ("authorization", second)]
+        _problem(await edge.client.get("/notes/mine", headers=headers), 401, "token-invalid")
 
 
 async def test_a_refusal_is_not_remembered(edge: Edge) -> None:
@@ -773,13 +791,16 @@ def test_the_memory_of_callers_is_bounded() -> None:
         (("10.0.0.0/8",), "6.6.6.6, 1.2.3.4, 10.0.0.8", "1.2.3.4"),
         (("10.0.0.0/8",), "6.6.6.6, nonsense, 10.0.0.8", "nonsense"),
         (("192.168.0.0/16",), "1.2.3.4", "10.0.0.9"),
+        (("10.0.0.0/8",), "1.2.3.4, é", "10.0.0.9"),
+        (("10.0.0.0/8",), "1.2.3.4, " + "9" * 65, "10.0.0.9"),
+        (("10.0.0.0/8",), ", 10.0.0.8", "10.0.0.8"),
     ],
 )
 async def test_forwarded_addresses_are_believed_from_trusted_proxies_only(
     trusted: tuple[str, ...], forwarded: str | None, expected: str
 ) -> None:
     edge = Edge(Limits(trusted_proxies=tuple(ip_network(network) for network in trusted)))
-    headers = {"x-forwarded-for": forwarded} if forwarded else {}
+    headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
     assert (await edge.client.get("/notes/address", headers=headers)).json() == expected
 
 

@@ -15,7 +15,7 @@ from services.reports.resources import INTAKE
 from services.reports.views.photos import PhotoView, may_see, photo_view
 from shared.errors import NotFound
 from shared.files import MOST_BYTES, MOST_REGIONS, PHOTOS, Kind, Photo, Region, Size
-from shared.http import BODY_LIMIT, IDEMPOTENT, Router, answer, client_address
+from shared.http import BODY_LIMIT, IDEMPOTENT, Router, answer, client_address, holder_of
 from shared.roles import STAFF
 from shared.service import runtime_of
 from shared.store import UnitOfWork
@@ -91,7 +91,7 @@ async def upload(request: Request, caller: Anyone) -> Uploaded:
     if not caller.has(*STAFF, *INTAKE):
         now = runtime_of(request).store.clock.now()
         await held.reporters.refuse_shut_out(client_address(request), caller.subject, now)
-    photo = await held.files.put(await request.body())
+    photo = await held.files.put(await request.body(), holder_of(request))
     return Uploaded(photo=photo.id, width=photo.content.width, height=photo.content.height)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
-from typing import cast
+from typing import IO, cast
 from xml.parsers import expat
 from zipfile import BadZipFile, ZipFile
 
@@ -134,8 +134,19 @@ def _spoil(rows: Mapping[int, list[Cell]], merged: Iterable[str]) -> None:
                 rows[number][place] = Broken(None)
 
 
+def _parse(parser: expat.XMLParserType, file: IO[bytes], name: str) -> None:
+    """Raises ExpatError for what is damaged; a picture is no XML, and counts as far as it looks like it."""
+    try:
+        parser.ParseFile(file)
+    except expat.ExpatError:
+        if name.endswith((".xml", ".rels")):
+            raise
+
+
 def _looked_through(content: bytes) -> dict[str, list[str]]:
     """What is merged, by part of the file. Nothing is kept of the parts meanwhile, however large they unpack.
+
+    A part is XML by what the workbook says of it, whatever it is called: all of them are counted.
 
     Raises Invalid (workbook-too-large), and what damaged files raise; a document type is refused as one.
     """
@@ -145,8 +156,6 @@ def _looked_through(content: bytes) -> dict[str, list[str]]:
             raise Invalid("workbook-too-large", limit=UNPACKED_LIMIT)
         count = 0
         for part in parts.infolist():
-            if not part.filename.endswith((".xml", ".rels")):
-                continue
             found = merged[part.filename] = []
 
             def begin(name: str, attributes: dict[str, str], found: list[str] = found) -> None:
@@ -161,7 +170,7 @@ def _looked_through(content: bytes) -> dict[str, list[str]]:
             parser.StartElementHandler = begin
             parser.StartDoctypeDeclHandler = _refuse_document_type
             with parts.open(part) as file:
-                parser.ParseFile(file)
+                _parse(parser, file, part.filename)
     return merged
 
 

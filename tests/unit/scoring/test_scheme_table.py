@@ -222,7 +222,18 @@ def _with_part(content: bytes, name: str, part: bytes) -> bytes:
     return made.getvalue()
 
 
+def _renamed(content: bytes, name: str, other: str) -> bytes:
+    """The file with one of its parts under another name, wherever it is named."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
+        for info in old.infolist():
+            part = old.read(info).replace(name.rpartition("/")[2].encode(), other.rpartition("/")[2].encode())
+            new.writestr(other if info.filename == name else info.filename, part)
+    return made.getvalue()
+
+
 SHEET = "xl/worksheets/sheet1.xml"
+OTHER = "xl/worksheets/sheet1.dat"
 HEAD = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData><row r="1">'
 ENTITIES = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><worksheet>&b;</worksheet>'
 
@@ -237,6 +248,8 @@ ENTITIES = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><w
         (_with_part(a_book(), SHEET, ENTITIES), "workbook-unreadable"),
         (_with_part(a_book(), SHEET, HEAD + b"<c/>" * 400_000), "workbook-too-large"),
         (_with_part(a_book(), SHEET, HEAD + b" " * 30_000_000), "workbook-too-large"),
+        (_with_part(_renamed(a_book(), SHEET, OTHER), OTHER, HEAD + b"<c/>" * 400_000), "workbook-too-large"),
+        (_with_part(_renamed(a_book(), SHEET, OTHER), OTHER, ENTITIES), "workbook-unreadable"),
         (_with_part(a_book(), SHEET, HEAD + b'<c r="A1" t="s"><v>999</v></c></row></sheetData></worksheet>'), None),
         (_with_part(a_book(), "xl/workbook.xml", b"<workbook/>"), "workbook-unreadable"),
     ],

@@ -23,6 +23,7 @@ from shared.contracts.scoring import MeasureState
 from shared.documents.paper import numbered
 from shared.errors import Invalid, Refused, Unavailable
 from shared.event import Event
+from shared.own_cause import Person
 from shared.testing.memory_store import MemoryDriver
 from tests.unit.scoring.ladders import LADDER, SAMPLE, World, closed, overdue, rework, snapshot
 
@@ -125,9 +126,9 @@ class LadderLife(RuleBasedStateMachine):
         command = {
             "receive": lambda uow: measures.receive(uow, id, "officer-1"),
             "reply": lambda uow: measures.reply(uow, SAMPLE, id, "已整改", "officer-1"),
-            "hold": lambda uow: measures.hold(uow, SAMPLE, id, until, "缓办", "office"),
-            "release": lambda uow: measures.release(uow, SAMPLE, id),
-            "end": lambda uow: measures.end(uow, id, "终止", "office"),
+            "hold": lambda uow: measures.hold(uow, SAMPLE, id, until, "缓办", Person("office")),
+            "release": lambda uow: measures.release(uow, SAMPLE, id, Person("office")),
+            "end": lambda uow: measures.end(uow, id, "终止", Person("office")),
         }[what]
         with contextlib.suppress(Refused, Invalid):
             self.run(self.world.store.run(command))

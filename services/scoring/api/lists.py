@@ -158,7 +158,7 @@ async def approve(
     request: Request, id: ListId, body: BasedOn, caller: Annotated[Principal, may(Act.APPROVE_LIST)]
 ) -> Response:
     """审批榜单 · By somebody who did not write it; from then on it cannot be changed."""
-    return await _done(request, lambda uow: commands.approve(uow, id, body.based_on, caller.subject))
+    return await _done(request, lambda uow: commands.approve(uow, id, body.based_on, caller))
 
 
 @router.post("/lists/{id}/publish", response_model=ListInHand, openapi_extra=IDEMPOTENT)
@@ -168,7 +168,7 @@ async def publish(request: Request, id: ListId, caller: Annotated[Principal, may
     url = f"{resources.portal_url}/lists/{id}"
 
     async def command(uow: UnitOfWork) -> RedBlackList:
-        return await commands.publish(uow, resources.district, id, url, caller.subject)
+        return await commands.publish(uow, resources.district, id, url, caller)
 
     try:
         return await _done(request, command)
@@ -181,7 +181,7 @@ async def withdraw(
     request: Request, id: ListId, body: Withdrawal, caller: Annotated[Principal, may(Act.WITHDRAW_LIST)]
 ) -> Response:
     """撤下榜单 · The list does not stand any more; who stood on it is hidden."""
-    return await _done(request, lambda uow: commands.withdraw(uow, id, body.reason, caller.subject))
+    return await _done(request, lambda uow: commands.withdraw(uow, id, body.reason, caller))
 
 
 @router.get("/lists/{id}.{format}", response_class=Response, responses=_PRINTED)

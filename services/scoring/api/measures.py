@@ -135,20 +135,20 @@ async def reply(
 async def hold(request: Request, id: Id, body: Hold, caller: Annotated[Principal, may(Act.HOLD_MEASURE)]) -> Response:
     """缓办 · Nothing happens in the matter until the day begins."""
     until, district = datetime.combine(body.until, time(), CHINA).astimezone(UTC), resources_of(request).district
-    return await _done(request, lambda uow: measures.hold(uow, district, id, until, body.reason, caller.subject))
+    return await _done(request, lambda uow: measures.hold(uow, district, id, until, body.reason, caller))
 
 
 @router.post("/measures/{id}/release", response_model=MeasureView, openapi_extra=IDEMPOTENT)
 async def release(request: Request, id: Id, caller: Annotated[Principal, may(Act.RELEASE_MEASURE)]) -> Response:
     """恢复 · The matter goes on before the day."""
     district = resources_of(request).district
-    return await _done(request, lambda uow: measures.release(uow, district, id))
+    return await _done(request, lambda uow: measures.release(uow, district, id, caller))
 
 
 @router.post("/measures/{id}/end", response_model=MeasureView, openapi_extra=IDEMPOTENT)
 async def end(request: Request, id: Id, body: End, caller: Annotated[Principal, may(Act.END_MEASURE)]) -> Response:
     """终止 · The office ends the matter with all its measures, for good."""
-    return await _done(request, lambda uow: measures.end(uow, id, body.reason, caller.subject))
+    return await _done(request, lambda uow: measures.end(uow, id, body.reason, caller))
 
 
 def _scope(caller: Principal) -> Filter:

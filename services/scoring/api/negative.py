@@ -148,7 +148,7 @@ async def confirm(
     """认定 · It is so, says somebody who did not report it; what follows from it is charged."""
 
     async def command(uow: UnitOfWork) -> EventView:
-        return event_view(await commands.confirm(uow, id, body.reason, caller.subject))
+        return event_view(await commands.confirm(uow, id, body.reason, caller))
 
     return await answer(request, command, 200)
 
@@ -161,7 +161,7 @@ async def clear(
     store = runtime_of(request).store
 
     async def command(uow: UnitOfWork) -> EventView:
-        return event_view(await commands.clear(uow, store, id, body.reason, caller.subject))
+        return event_view(await commands.clear(uow, store, id, body.reason, caller))
 
     return await answer(request, command, 200)
 

@@ -128,7 +128,7 @@ async def publish(request: Request, period: str, caller: Annotated[Principal, ma
 
     async def command(uow: UnitOfWork) -> SealWithPlaces:
         groups, scheme = resources.district.ranked_among, await scheme_of(uow, period)
-        return seal_view(await commands.publish(uow, store, period, groups, resources.signer, caller.subject, scheme))
+        return seal_view(await commands.publish(uow, store, period, groups, resources.signer, caller, scheme))
 
     return await answer(request, command, 200)
 

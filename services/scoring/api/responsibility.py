@@ -174,7 +174,7 @@ async def change(
 
     async def command(uow: UnitOfWork) -> RowView:
         content = (duty, body.effective_from, body.based_on, body.reason)
-        return view(await commands.change(uow, units, scope, code, *content, caller.subject), uow.now)
+        return view(await commands.change(uow, units, scope, code, *content, caller), uow.now)
 
     return await answer(request, command, 200)
 
@@ -253,7 +253,7 @@ async def lay(request: Request, body: Laid, caller: Annotated[Principal, may(Act
     units = resources_of(request).district.units
 
     async def command(uow: UnitOfWork) -> LaidFact:
-        fact = await commands.lay(uow, units, body.fact, body.unit, body.reason, caller.subject)
+        fact = await commands.lay(uow, units, body.fact, body.unit, body.reason, caller)
         return LaidFact(fact=fact.id, unit=fact.unit)
 
     return await answer(request, command, 200)

@@ -78,7 +78,7 @@ async def record(
     async def command(uow: UnitOfWork) -> ResultView:
         mark = Mark(body.part, body.value, body.source, uow.now, caller.subject)
         assessment = (body.scheme, body.period, body.unit)
-        return _result(await results.record(uow, district.formula, *assessment, mark))
+        return _result(await results.record(uow, district.formula, *assessment, mark, caller))
 
     return await answer(request, command, 200)
 

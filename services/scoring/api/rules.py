@@ -268,7 +268,7 @@ async def put_to_use(
     """启用修订 · Add the draft to the book: an edition."""
 
     async def command(uow: UnitOfWork) -> DraftView:
-        return _draft(await commands.put_to_use(uow, id, body.revision, caller.subject))
+        return _draft(await commands.put_to_use(uow, id, body.revision, caller))
 
     return await answer(request, command, 200)
 

@@ -249,7 +249,7 @@ async def publish(
     known, day = resources_of(request).district.words.known, body.effective_from
 
     async def command(uow: UnitOfWork) -> SchemeSummary:
-        return summary(await commands.publish(uow, known, version, body.based_on, day, caller.subject))
+        return summary(await commands.publish(uow, known, version, body.based_on, day, caller))
 
     return await answer(request, command, 200)
 
@@ -259,7 +259,7 @@ async def retire(request: Request, version: Version, caller: Annotated[Principal
     """停用 · The version is no longer in force; one that has not begun is called off."""
 
     async def command(uow: UnitOfWork) -> SchemeSummary:
-        return summary(await commands.retire(uow, version))
+        return summary(await commands.retire(uow, version, caller))
 
     return await answer(request, command, 200)
 

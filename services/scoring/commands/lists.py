@@ -9,6 +9,7 @@ from services.scoring.domain.lists import Content, RedBlackList, Terms, checked,
 from services.scoring.repo import LISTS
 from shared.audit.log import write_down
 from shared.clock import CHINA
+from shared.own_cause import Decider
 from shared.serials import next_number
 from shared.store import UnitOfWork
 
@@ -35,32 +36,32 @@ async def edit(uow: UnitOfWork, terms: Terms, id: str, content: Content, based_o
     return edited
 
 
-async def approve(uow: UnitOfWork, id: str, based_on: int, by: str) -> RedBlackList:
-    """The draft as it was read may be published. Raises NotFound, Refused, Forbidden (list-approver-wrote)."""
+async def approve(uow: UnitOfWork, id: str, based_on: int, by: Decider) -> RedBlackList:
+    """The draft as it was read may be published. Raises NotFound and what `RedBlackList.approve` does."""
     approved = await uow.get(LISTS, id)
     approved.approve(based_on, by, uow.now)
     uow.save(LISTS, approved)
-    await _audit(uow, approved, by, "approve")
+    await _audit(uow, approved, by.subject, "approve")
     return approved
 
 
-async def publish(uow: UnitOfWork, district: District, id: str, url: str | None, by: str) -> RedBlackList:
-    """The approved list is public, with its paper under the next number. Raises NotFound, Refused (list-state)."""
+async def publish(uow: UnitOfWork, district: District, id: str, url: str | None, by: Decider) -> RedBlackList:
+    """The approved list is public, with its paper under the next number. Raises NotFound and what `RedBlackList.publish` does."""
     published = await uow.get(LISTS, id)
     kind, year = published.content.kind, uow.now.astimezone(CHINA).year
-    event = published.publish(year, await next_number(uow, kind.value, year), uow.now)
+    event = published.publish(year, await next_number(uow, kind.value, year), by, uow.now)
     published.paper = paper(published, district.lists, district.name.zh, url)
     uow.save(LISTS, published, event)
-    await _audit(uow, published, by, "publish")
+    await _audit(uow, published, by.subject, "publish")
     return published
 
 
-async def withdraw(uow: UnitOfWork, id: str, reason: str, by: str) -> RedBlackList:
-    """The list does not stand any more. Raises NotFound, Refused (list-state), Invalid (see `text`)."""
+async def withdraw(uow: UnitOfWork, id: str, reason: str, by: Decider) -> RedBlackList:
+    """The list does not stand any more. Raises NotFound and what `RedBlackList.withdraw` does."""
     withdrawn = await uow.get(LISTS, id)
-    event = withdrawn.withdraw(reason, uow.now)
+    event = withdrawn.withdraw(reason, by, uow.now)
     uow.save(LISTS, withdrawn, *([event] if event else []))
-    await _audit(uow, withdrawn, by, "withdraw", withdrawn.withdrawal)
+    await _audit(uow, withdrawn, by.subject, "withdraw", withdrawn.withdrawal)
     return withdrawn
 
 

@@ -7,13 +7,14 @@ from datetime import datetime
 
 from services.scoring.commands.rules import record
 from services.scoring.commands.schemes import standard_at
+from services.scoring.domain.acts import Act, decide
 from services.scoring.domain.marking import Measured
-from services.scoring.domain.measurements import Measurement, require_other_unit
+from services.scoring.domain.measurements import Measurement
 from services.scoring.domain.writing import CODE_LIMIT
 from services.scoring.repo import MEASUREMENTS
-from shared.auth import Principal
 from shared.clock import to_milliseconds
 from shared.errors import Invalid, Refused
+from shared.own_cause import Decider
 from shared.store import UnitOfWork
 
 
@@ -25,14 +26,14 @@ async def measure(
     measured: Measured,
     measured_at: datetime,
     place: str,
-    by: Principal,
+    by: Decider,
 ) -> Measurement:
     """Keep what was measured and charge the unit for it, by the scheme and the rules in force at that moment.
 
-    Raises Forbidden (assessor-of-the-measured-unit), Invalid (unit-unknown, time-in-future, standard-not-in-force, and
+    Raises Forbidden (decision-on-own-unit), Invalid (unit-unknown, time-in-future, standard-not-in-force, and
     what `Marking.lost` raises), Refused (measurement-exists).
     """
-    require_other_unit(by.unit, unit)
+    decide(Act.RECORD_MEASUREMENT, by, units=[unit])
     if unit not in units:
         raise Invalid("unit-unknown", field="unit", given=unit)
     if measured_at > uow.now:

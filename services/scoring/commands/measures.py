@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from services.scoring.district import District
+from services.scoring.domain.acts import Act, decide
 from services.scoring.domain.ladder import (
     Call,
     Cause,
@@ -22,6 +23,7 @@ from services.scoring.repo import MATTERS, MEASURES
 from shared.clock import CHINA
 from shared.documents.paper import numbered
 from shared.errors import Refused
+from shared.own_cause import Decider
 from shared.serials import next_number
 from shared.store import UnitOfWork
 from shared.workdays import Limit
@@ -69,30 +71,38 @@ async def reply(uow: UnitOfWork, district: District, id: str, text: str, by: str
     return measure
 
 
-async def hold(uow: UnitOfWork, district: District, id: str, until: datetime, reason: str, by: str) -> Measure:
+async def hold(uow: UnitOfWork, district: District, id: str, until: datetime, reason: str, by: Decider) -> Measure:
     """缓办. Raises NotFound, Refused (measure-not-newest) and what the matter raises."""
     measure, matter = await _newest(uow, id)
+    _decide(Act.HOLD_MEASURE, by, measure)
     matter.hold(until, uow.now, district.ladder)
-    measure.hold(until, reason, by)
+    measure.hold(until, reason, by.subject)
     uow.save(MATTERS, matter)
     uow.save(MEASURES, measure, measure.event())
     return measure
 
 
-async def release(uow: UnitOfWork, district: District, id: str) -> Measure:
+async def release(uow: UnitOfWork, district: District, id: str, by: Decider) -> Measure:
     """It goes on before the day. Raises NotFound, Refused (measure-not-newest) and what the matter raises."""
     measure, matter = await _newest(uow, id)
+    _decide(Act.RELEASE_MEASURE, by, measure)
     await _go_on(uow, district, matter)
     return measure
 
 
-async def end(uow: UnitOfWork, id: str, reason: str, by: str) -> Measure:
+async def end(uow: UnitOfWork, id: str, reason: str, by: Decider) -> Measure:
     """The office ends the whole matter. Raises NotFound and Refused (matter-ended)."""
     measure = await uow.get(MEASURES, id)
+    _decide(Act.END_MEASURE, by, measure)
     matter = await uow.get(MATTERS, measure.matter)
-    if not await end_matter(uow, matter, uow.now, reason, by):
+    if not await end_matter(uow, matter, uow.now, reason, by.subject):
         raise Refused("matter-ended")
     return measure
+
+
+def _decide(act: Act, by: Decider, measure: Measure) -> None:
+    """Raises Forbidden (second-person-required, decision-on-own-unit)."""
+    decide(act, by, units=[measure.unit], people=[measure.received_by, measure.replied_by])
 
 
 async def end_matter(uow: UnitOfWork, matter: Matter, at: datetime, reason: str, by: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from services.scoring.commands.rules import record, tell_ledger
+from services.scoring.domain.acts import Act, decide
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.ledger import Entry
 from services.scoring.domain.negative import (
@@ -27,6 +28,7 @@ from shared.attachments import claim
 from shared.audit.log import write_down
 from shared.contracts.scoring import FactKind, ReversalOrdered
 from shared.errors import Invalid, Refused
+from shared.own_cause import Decider
 from shared.store import Store, UnitOfWork
 from shared.writing import plain_text
 
@@ -93,20 +95,21 @@ async def add_evidence(uow: UnitOfWork, id: str, text: str, files: Sequence[str]
     return event
 
 
-async def confirm(uow: UnitOfWork, id: str, reason: str, by: str) -> NegativeEvent:
+async def confirm(uow: UnitOfWork, id: str, reason: str, by: Decider) -> NegativeEvent:
     """It is so: what follows for a city in the situation of that day is charged.
 
-    Raises NotFound, Refused (negative-event-state, city-date-past), Forbidden (negative-second-person), Invalid (the
-    reason).
+    Raises NotFound, Refused (negative-event-state, city-date-past), Forbidden (second-person-required,
+    decision-on-own-unit), Invalid (the reason).
     """
     event, known = await uow.get(NEGATIVE_EVENTS, id), await uow.get(NEGATIVE_LISTS, CURRENT)
+    decide(Act.CONFIRM_EVENT, by, units=[event.unit], people=[event.reported_by])
     day = day_of(event.occurred_at)
     item = next(each for each in known.items if (each.code, each.version) == (event.item, event.item_version))
     if (situation := known.situation_on(day)) is None:
         raise Refused("city-status-unknown", field="occurred_at", day=day)
     require_dates(item, situation, china_date(event.occurred_at))
     sanctions = applied(item, situation, china_date(event.occurred_at), china_date(uow.now))
-    event.confirm(Decision(EventState.CONFIRMED, _reason(reason), uow.now, by), points_at_stake(sanctions))
+    event.confirm(Decision(EventState.CONFIRMED, _reason(reason), uow.now, by.subject), points_at_stake(sanctions))
     fact = Fact(
         id=event.basis,
         kind=FactKind.NEGATIVE,
@@ -118,19 +121,20 @@ async def confirm(uow: UnitOfWork, id: str, reason: str, by: str) -> NegativeEve
         item=event.item,
     )
     event.charges = await record(uow, fact)
-    await _write_down(uow, event, by, "confirm", event.decisions[-1].reason, {"at_stake": str(event.at_stake)})
+    await _write_down(uow, event, by.subject, "confirm", event.decisions[-1].reason, {"at_stake": str(event.at_stake)})
     return event
 
 
-async def clear(uow: UnitOfWork, store: Store, id: str, reason: str, by: str) -> NegativeEvent:
+async def clear(uow: UnitOfWork, store: Store, id: str, reason: str, by: Decider) -> NegativeEvent:
     """It was not so, or an appeal was upheld: what it cost is taken back, as soon as it is posted.
 
-    Raises NotFound, Refused (negative-event-state), Invalid (the reason).
+    Raises NotFound, Refused (negative-event-state), Forbidden (decision-on-own-unit), Invalid (the reason).
     """
     event = await uow.get(NEGATIVE_EVENTS, id)
-    event.clear(Decision(EventState.CLEARED, _reason(reason), uow.now, by))
+    decide(Act.CLEAR_EVENT, by, units=[event.unit])
+    event.clear(Decision(EventState.CLEARED, _reason(reason), uow.now, by.subject))
     await _take_back(uow, store, event)
-    await _write_down(uow, event, by, "clear", event.decisions[-1].reason)
+    await _write_down(uow, event, by.subject, "clear", event.decisions[-1].reason)
     return event
 
 

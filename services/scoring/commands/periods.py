@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from services.scoring.commands.rules import tell_ledger
+from services.scoring.domain.acts import Act, decide
 from services.scoring.domain.archive import rule_lines
 from services.scoring.domain.ledger import standing_id
 from services.scoring.domain.periods import (
@@ -27,8 +28,9 @@ from services.scoring.domain.periods import (
 from services.scoring.repo import CALENDARS, CHARGES, CURRENT, LEDGERS, PERIODS, RULE_BOOKS, SEALS, STANDINGS, TEXTS
 from services.scoring.views.periods import first_month, progress
 from shared.contracts.scoring import PeriodFrozen
-from shared.errors import Forbidden, Refused
+from shared.errors import Refused
 from shared.months import month_of, next_month, previous_month
+from shared.own_cause import Decider
 from shared.signing import Signer
 from shared.store import Store, UnitOfWork
 
@@ -118,7 +120,7 @@ async def publish(
     period: str,
     groups: Mapping[str, str],
     signer: Signer,
-    subject: str,
+    by: Decider,
     scheme: SealedScheme | None = None,
 ) -> Seal:
     """Seal a month that somebody else proposed; of one that is sealed, the seal as it is.
@@ -132,15 +134,14 @@ async def publish(
         return await uow.get(SEALS, period)
     if known.proposed_at is None:
         raise Refused("period-not-proposed", period=period)
-    if known.proposed_by == subject:
-        raise Forbidden("second-person-required")
+    decide(Act.PUBLISH_MONTH, by, people=[known.proposed_by])
     calendar = await uow.get(CALENDARS, CURRENT)
     _require_next(period, next_month(calendar.published_through) if calendar.published_through else calendar.first)
     await _require_confirmed(store, known)
     _require_all(known, await _with_ledger(store))
     seal = await _sealed(uow, known, calendar, groups, signer, scheme)
     uow.insert(SEALS, seal)
-    known.published_at, known.published_by = uow.now, subject
+    known.published_at, known.published_by = uow.now, by.subject
     uow.save(PERIODS, known)
     calendar.published_through, calendar.seals, calendar.head = period, seal.number, seal.hash
     uow.save(CALENDARS, calendar)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 
 from services.scoring.commands.rules import charge
+from services.scoring.domain.acts import Act, decide
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.responsibility import (
     REASON_LIMIT,
@@ -33,6 +34,7 @@ from shared.attachments import claim
 from shared.audit.log import write_down
 from shared.auth import Principal
 from shared.errors import Forbidden, Invalid, NotFound, Refused
+from shared.own_cause import Decider
 from shared.roles import Role
 from shared.store import UnitOfWork
 from shared.writing import plain_text
@@ -54,11 +56,12 @@ async def load_assigned(uow: UnitOfWork, facts: Sequence[Fact]) -> list[Fact]:
     return assigned_facts
 
 
-async def lay(uow: UnitOfWork, units: Collection[str], id: str, unit: str, reason: str, by: str) -> Fact:
+async def lay(uow: UnitOfWork, units: Collection[str], id: str, unit: str, reason: str, by: Decider) -> Fact:
     """Lay a fact for which nobody answered to a unit, and charge it by the rules in force when it happened. Once.
 
-    Raises Invalid (unit-unknown, fact-unknown, the reason), Refused (fact-laid).
+    Raises Forbidden (decision-on-own-unit), Invalid (unit-unknown, fact-unknown, the reason), Refused (fact-laid).
     """
+    decide(Act.LAY_FACT, by, units=[unit])
     if unit not in units:
         raise Invalid("unit-unknown", field="unit", given=unit)
     if (found := await uow.find(FACTS, id)) is None:
@@ -68,7 +71,7 @@ async def lay(uow: UnitOfWork, units: Collection[str], id: str, unit: str, reaso
     fact = replace(found, unit=unit)
     uow.save(FACTS, fact)
     why = plain_text(reason, "reason", REASON_LIMIT, required=True)
-    await write_down(uow, f"fact:{id}", 1, by=by, action="lay", subject=id, reason=why, detail={"unit": unit})
+    await write_down(uow, f"fact:{id}", 1, by=by.subject, action="lay", subject=id, reason=why, detail={"unit": unit})
     await charge(uow, fact)
     return fact
 
@@ -94,11 +97,11 @@ async def change(
     effective_from: str,
     based_on: int,
     reason: str,
-    by: str,
+    by: Decider,
 ) -> Row:
     """Who answers from a day on. The row begins with its first term; `based_on` is the newest that was read, or 0.
 
-    Raises Invalid and Refused: see `checked` and `Row.change`.
+    Raises Forbidden (decision-on-own-unit), Invalid and Refused: see `checked` and `Row.change`.
     """
     duty, why = checked(duty, units), plain_text(reason, "reason", REASON_LIMIT)
     row = await uow.find(MATRIX, row_id(scope, code))
@@ -106,12 +109,14 @@ async def change(
         row = Row(row_id(scope, checked_code(code)), scope, code)
         uow.insert(MATRIX, row)
     before = row.duty_on(effective_from) or Duty(None)
-    if row.change(duty, effective_from, based_on, uow.now, by, why) is not None:
+    concerned = [before.lead, *before.supporting, duty.lead, *duty.supporting]
+    decide(Act.CHANGE_RESPONSIBILITY, by, units=concerned)
+    if row.change(duty, effective_from, based_on, uow.now, by.subject, why) is not None:
         differing = ", ".join(
             each.name for each in fields(Duty) if getattr(before, each.name) != getattr(duty, each.name)
         )
         detail = {"effective_from": effective_from, "fields": differing, "lead": duty.lead or ""}
-        await _write_down(uow, row, by, "change", why, detail)
+        await _write_down(uow, row, by.subject, "change", why, detail)
     return row
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from services.scoring.domain.acts import Act, decide
 from services.scoring.domain.results import Mark, Result, fits
 from services.scoring.domain.standings import Formula
 from services.scoring.repo import RESULTS
 from shared.errors import Invalid
+from shared.own_cause import Decider
 from shared.store import UnitOfWork
 
 
-async def record(uow: UnitOfWork, formula: Formula, scheme: str, period: str, unit: str, mark: Mark) -> Result:
+async def record(
+    uow: UnitOfWork, formula: Formula, scheme: str, period: str, unit: str, mark: Mark, by: Decider
+) -> Result:
     """Add what a unit got in a part; what was recorded before stays to be seen.
 
-    Raises Invalid for what does not fit.
+    Raises Forbidden (decision-on-own-unit), Invalid for what does not fit.
     """
+    decide(Act.RECORD_RESULT, by, units=[unit])
     composite = formula.composite(scheme)
     if composite is None:
         raise Invalid("scheme-not-found", field="scheme", scheme=scheme)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
+from services.scoring.domain.acts import Act, decide
 from services.scoring.domain.drafts import Draft, DraftState, Edition, fingerprint
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.ledger import ChargeCount
@@ -18,6 +19,7 @@ from services.scoring.repo import CHARGES, CURRENT, FACTS, RULE_BOOKS, RULE_DRAF
 from shared.audit.log import write_down
 from shared.contracts.event_model import EventModel
 from shared.errors import Refused
+from shared.own_cause import EVERY_UNIT, Decider
 from shared.store import UnitOfWork
 
 CHAIN = "rules"
@@ -78,20 +80,22 @@ async def discard(uow: UnitOfWork, id: str, revision: int, by: str) -> Draft:
     return found
 
 
-async def put_to_use(uow: UnitOfWork, id: str, revision: int, by: str) -> Draft:
+async def put_to_use(uow: UnitOfWork, id: str, revision: int, by: Decider) -> Draft:
     """Add what was drafted to the book; what happens from its days on is charged by it.
 
     Raises NotFound, Refused (rule-draft-settled, rule-draft-stale; rules-stale: the book has changed since it was
-    written), Invalid (see `RuleBook.edited`: its day has come meanwhile).
+    written), Forbidden (second-person-required, decision-on-own-unit), Invalid (see `RuleBook.edited`: its day has come
+    meanwhile).
     """
     found = await uow.get(RULE_DRAFTS, id)
     found.require(revision)
+    decide(Act.USE_RULES, by, units=EVERY_UNIT, people=[found.made_by, found.changed_by])
     book, edition = await _edited(uow, found.based_on, found.rules)
     uow.save(RULE_BOOKS, edition)
-    found.settle(revision, DraftState.USED, by, uow.now, edition.version)
+    found.settle(revision, DraftState.USED, by.subject, uow.now, edition.version)
     uow.save(RULE_DRAFTS, found)
     added = edition.rules[len(book.rules) :]
-    await _tell(uow, Edition(str(edition.version), edition.version, added, found.reason, by, uow.now, id))
+    await _tell(uow, Edition(str(edition.version), edition.version, added, found.reason, by.subject, uow.now, id))
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
+from services.scoring.domain.acts import Act, decide
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.periods import SealedScheme
 from services.scoring.domain.scheme import (
@@ -29,6 +30,7 @@ from services.scoring.repo import CURRENT, SCHEME_TREES, SCHEMES, STANDARDS, TIM
 from shared.contracts.scoring import FactKind, SchemePublished, SchemeRetired
 from shared.errors import Invalid, NotFound, Several
 from shared.months import bounds
+from shared.own_cause import EVERY_UNIT, Decider
 from shared.store import UnitOfWork
 from shared.writing import tidy
 
@@ -83,28 +85,31 @@ async def rewrite(
 
 
 async def publish(
-    uow: UnitOfWork, known: DistrictCodes, version: int, based_on: int, effective_from: str, by: str
+    uow: UnitOfWork, known: DistrictCodes, version: int, based_on: int, effective_from: str, by: Decider
 ) -> Scheme:
     """Have a draft in force from a day on, today (Asia/Shanghai) at the earliest: what happened is not judged anew.
 
     Raises NotFound, Invalid (day-unfit, effective-from-past), Refused (scheme-not-a-draft, scheme-stale, scheme-empty,
-    scheme-day-taken), Several (scheme-faulty: what the draft names is gone).
+    scheme-day-taken), Forbidden (second-person-required, decision-on-own-unit), Several (scheme-faulty: what the draft
+    names is gone).
     """
     scheme, tree = await _scheme(uow, version), await _tree(uow, version)
     scheme.require_draft()
     scheme.require_revision(based_on)
+    decide(Act.PUBLISH_SCHEME, by, units=EVERY_UNIT, people=[scheme.made_by, scheme.changed_by])
     if not is_day(effective_from):
         raise Invalid("day-unfit", field="effective_from", least=YEARS.start, limit=YEARS.stop - 1)
     if effective_from < (today := day_of(uow.now)):
         raise Invalid("effective-from-past", field="effective_from", today=today)
     SchemeContent(scheme.name, scheme.source, tree).checked(known)
-    await _publish(uow, await _timeline(uow), scheme, tree, effective_from, by)
+    await _publish(uow, await _timeline(uow), scheme, tree, effective_from, by.subject)
     return scheme
 
 
-async def retire(uow: UnitOfWork, version: int) -> Scheme:
+async def retire(uow: UnitOfWork, version: int, by: Decider) -> Scheme:
     """End a published version now, or call it off before it begins. Raises NotFound, Refused (scheme-not-published)."""
     timeline, scheme = await _timeline(uow), await _scheme(uow, version)
+    decide(Act.RETIRE_SCHEME, by, units=EVERY_UNIT)
     await _end(uow, timeline, scheme, min(uow.now, timeline.ends_at(version) or uow.now))
     return scheme
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from services.scoring.domain.acts import Act, decide
 from services.scoring.domain.ledger import Entry, Ledger, Standing
 from services.scoring.domain.rules import Name
 from shared.clock import CHINA
 from shared.contracts.scoring import ReversalOrdered
 from shared.errors import Forbidden, Refused
-from shared.own_cause import Decider, require_impartial
+from shared.own_cause import Decider
 from shared.workdays import Limit, WorkCalendar
 
 
@@ -101,7 +102,8 @@ class Appeal:
 
     def _decide(self, state: AppealState, by: Decider, others: Iterable[str], at: datetime, why: str) -> None:
         self._require_open()
-        require_impartial(by, units=[self.unit], people=[self.submitted_by, *others])
+        act = Act.UPHOLD_APPEAL if state is AppealState.UPHELD else Act.REJECT_APPEAL
+        decide(act, by, units=[self.unit], people=[self.submitted_by, *others])
         self.state, self.decided_by, self.decided_at, self.decision = state, by.subject, at, why
 
     def _require_open(self) -> None:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from services.scoring.domain.acts import Act, decide
 from services.scoring.domain.rules import Name
 from shared.contracts.scoring import ListItem, ListKind, ListPublished, ListWithdrawn
 from shared.documents.paper import Link, Paper, numbered
-from shared.errors import Forbidden, Invalid, Refused
+from shared.errors import Invalid, Refused
+from shared.own_cause import Decider
 from shared.writing import plain_text
 
 VENUE_LIMIT = 50
@@ -124,18 +126,26 @@ class RedBlackList:
         self.written_by = tuple(dict.fromkeys([*self.written_by, by]))
         self.version += 1
 
-    def approve(self, based_on: int, by: str, at: datetime) -> None:
-        """This wording may be published. Raises Refused (list-stale, list-state), Forbidden (list-approver-wrote)."""
+    @property
+    def units(self) -> frozenset[str]:
+        """The units that it names."""
+        return frozenset(item.unit for item in self.content.items if item.unit)
+
+    def approve(self, based_on: int, by: Decider, at: datetime) -> None:
+        """This wording may be published.
+
+        Raises Refused (list-stale, list-state), Forbidden (second-person-required, decision-on-own-unit).
+        """
         self._require(ListState.DRAFT)
         self._require_version(based_on)
-        if by in self.written_by:
-            raise Forbidden("list-approver-wrote")
-        self.state, self.approved_by, self.approved_at = ListState.APPROVED, by, at
+        decide(Act.APPROVE_LIST, by, units=self.units, people=self.written_by)
+        self.state, self.approved_by, self.approved_at = ListState.APPROVED, by.subject, at
         self.version += 1
 
-    def publish(self, year: int, number: int, at: datetime) -> ListPublished:
-        """The list is public under its number from now on. Raises Refused (list-state)."""
+    def publish(self, year: int, number: int, by: Decider, at: datetime) -> ListPublished:
+        """The list is public under its number from now on. Raises Refused (list-state), Forbidden (see `approve`)."""
         self._require(ListState.APPROVED)
+        decide(Act.PUBLISH_LIST, by, units=self.units)
         self.state, self.year, self.number, self.published_at = ListState.PUBLISHED, year, number, at
         self.version += 1
         return ListPublished(
@@ -148,12 +158,14 @@ class RedBlackList:
             published_at=at,
         )
 
-    def withdraw(self, reason: str, at: datetime) -> ListWithdrawn | None:
-        """The list does not stand any more; nothing to tell of one that never was public. Raises Refused (list-state).
+    def withdraw(self, reason: str, by: Decider, at: datetime) -> ListWithdrawn | None:
+        """The list does not stand any more; nothing to tell of one that never was public.
 
-        The reason stays inside: it says who should not have been listed. Raises Invalid (see `text`), too.
+        The reason stays inside: it says who should not have been listed. Raises Refused (list-state), Forbidden
+        (decision-on-own-unit), Invalid (see `text`).
         """
         self._require(ListState.DRAFT, ListState.APPROVED, ListState.PUBLISHED)
+        decide(Act.WITHDRAW_LIST, by, units=self.units)
         self.withdrawal = text(reason, "reason", WITHDRAWAL_LIMIT)
         self.state, self.withdrawn_at = ListState.WITHDRAWN, at
         self.version += 1

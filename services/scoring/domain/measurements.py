@@ -11,7 +11,6 @@ from services.scoring.domain.facts import Fact
 from services.scoring.domain.marking import Measured
 from services.scoring.domain.scheme import StandardInForce
 from shared.contracts.scoring import FactKind
-from shared.errors import Forbidden
 
 PLACE_LIMIT = 60
 
@@ -85,9 +84,3 @@ def measurement_id(unit: str, found: StandardInForce, measured_at: datetime, pla
     """The same standard of a unit at the same moment and place is one measurement, whoever records it again."""
     moment = re.sub(r"\W", "", measured_at.isoformat(timespec="milliseconds").partition("+")[0])
     return "~".join([f"{found.version}", found.standard.code, unit, moment, *([place] if place else [])])
-
-
-def require_other_unit(assessor: str | None, unit: str) -> None:
-    """Nobody measures the own unit. Raises Forbidden (assessor-of-the-measured-unit)."""
-    if assessor == unit:
-        raise Forbidden("assessor-of-the-measured-unit", unit=unit)

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from services.scoring.domain.responsibility import Person
 from services.scoring.domain.writing import day_of
-from shared.errors import Forbidden, Invalid, Refused
+from shared.errors import Invalid, Refused
 from shared.months import same_day
 
 TEXT_LIMIT = 2_000
@@ -350,10 +350,8 @@ class NegativeEvent:
         self.evidence.append(evidence)
 
     def confirm(self, decision: Decision, at_stake: Decimal) -> None:
-        """It is so, says somebody who did not report it. Raises Refused (negative-event-state), Forbidden."""
+        """It is so. Raises Refused (negative-event-state)."""
         self._require(EventState.SUSPECTED)
-        if decision.by == self.reported_by:
-            raise Forbidden("negative-second-person")
         self.state, self.at_stake = EventState.CONFIRMED, at_stake
         self.decisions.append(decision)
 

@@ -12,11 +12,12 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from services.scoring.domain.acts import Act, decide
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.rules import RuleBook
 from shared.contracts.scoring import ChargeMade, FactKind, ReversalOrdered
 from shared.errors import Forbidden, Invalid, Refused
-from shared.own_cause import Decider, require_impartial
+from shared.own_cause import Decider
 
 BY_HAND = (FactKind.MANUAL, FactKind.BONUS, FactKind.FALSE_REPLY)
 """Kinds of facts that people may propose."""
@@ -114,7 +115,8 @@ class Proposal:
 
     def _decide(self, state: ProposalState, by: Decider, at: datetime, note: str) -> None:
         self._require_open()
-        require_impartial(by, units=[self.unit], people=[self.proposed_by])
+        act = Act.APPROVE_PROPOSAL if state is ProposalState.APPROVED else Act.REFUSE_PROPOSAL
+        decide(act, by, units=[self.unit], people=[self.proposed_by])
         self.state, self.decided_by, self.decided_at, self.decision = state, by.subject, at, note
 
     def _require_open(self) -> None:

@@ -18,6 +18,7 @@ from shared.clock import FixedClock
 from shared.contracts.event_model import EventModel
 from shared.contracts.scoring import ChargeMade, FactKind, ReversalOrdered
 from shared.event import Event
+from shared.own_cause import Person
 from shared.signing import Signer, new_key
 from shared.store import Store, UnitOfWork
 from shared.testing.memory_store import MemoryDriver
@@ -90,7 +91,9 @@ class Months:
 
     async def publish(self, period: str) -> Seal:
         await self.store.run(lambda uow: propose(uow, self.store, period, "office-1"))
-        return await self.store.run(lambda uow: publish(uow, self.store, period, GROUPS, SIGNER, "leader-1", SCHEME))
+        return await self.store.run(
+            lambda uow: publish(uow, self.store, period, GROUPS, SIGNER, Person("leader-1"), SCHEME)
+        )
 
     async def archive(self, period: str, *, unsealed: bool = False) -> bytes:
         told = await contents(self.store, period, unsealed=unsealed)

@@ -27,10 +27,12 @@ from shared.contracts.reports import (
 from shared.contracts.scoring import MeasureChanged, MeasureState
 from shared.errors import Invalid, Refused
 from shared.months import shifted
+from shared.own_cause import Person
 from shared.store import OUTBOX
 from shared.workdays import Limit
 from tests.unit.scoring.ladders import CASE, MONDAY, SAMPLE, UNIT, World, closed, overdue, rework, snapshot
 
+OFFICE = Person("office-1")
 LADDER = SAMPLE.ladder
 WEEKS = timedelta(days=14)
 """Longer than any limit of the sample."""
@@ -216,7 +218,7 @@ async def test_a_matter_held_back_rests_until_the_day_and_then_has_its_whole_lim
     await world.tick()
     measure = await only(world)
     until = MONDAY + timedelta(days=10)
-    held = await world.store.run(lambda uow: measures.hold(uow, SAMPLE, measure.id, until, "设备待修", "office-1"))
+    held = await world.store.run(lambda uow: measures.hold(uow, SAMPLE, measure.id, until, "设备待修", OFFICE))
     assert (held.state, held.hold_reason) == (MeasureState.HELD, "设备待修")
     await world.hear(rework(2))
     assert await world.tick(timedelta(days=9)) == 0
@@ -235,19 +237,19 @@ async def test_holding_back_has_bounds_and_can_be_undone() -> None:
     for days in (0, LADDER.hold_days + 1):
         with pytest.raises(Invalid, match="hold-unfit"):
             await measures.hold(
-                world.store.unit(), SAMPLE, measure.id, world.clock.now() + timedelta(days=days), "why", "office-1"
+                world.store.unit(), SAMPLE, measure.id, world.clock.now() + timedelta(days=days), "why", OFFICE
             )
     with pytest.raises(Refused, match="matter-not-held"):
-        await world.store.run(lambda uow: measures.release(uow, SAMPLE, measure.id))
+        await world.store.run(lambda uow: measures.release(uow, SAMPLE, measure.id, OFFICE))
     until = world.clock.now() + timedelta(days=3)
-    await world.store.run(lambda uow: measures.hold(uow, SAMPLE, measure.id, until, "why", "office-1"))
+    await world.store.run(lambda uow: measures.hold(uow, SAMPLE, measure.id, until, "why", OFFICE))
     with pytest.raises(Refused, match="matter-held"):
-        await world.store.run(lambda uow: measures.hold(uow, SAMPLE, measure.id, until, "why", "office-1"))
-    released = await world.store.run(lambda uow: measures.release(uow, SAMPLE, measure.id))
+        await world.store.run(lambda uow: measures.hold(uow, SAMPLE, measure.id, until, "why", OFFICE))
+    released = await world.store.run(lambda uow: measures.release(uow, SAMPLE, measure.id, OFFICE))
     assert released.state is MeasureState.ISSUED
     await world.tick(WEEKS)
     with pytest.raises(Refused, match="measure-not-newest"):
-        await world.store.run(lambda uow: measures.hold(uow, SAMPLE, measure.id, until, "why", "office-1"))
+        await world.store.run(lambda uow: measures.hold(uow, SAMPLE, measure.id, until, "why", OFFICE))
 
 
 @pytest.mark.parametrize(
@@ -273,7 +275,7 @@ async def test_a_matter_ends_with_its_case(ending: EventModel) -> None:
     with pytest.raises(Refused, match="measure-ended"):
         await world.store.run(lambda uow: measures.reply(uow, SAMPLE, ended.id, "late", "officer-1"))
     with pytest.raises(Refused, match="matter-ended"):
-        await world.store.run(lambda uow: measures.end(uow, ended.id, "why", "office-1"))
+        await world.store.run(lambda uow: measures.end(uow, ended.id, "why", OFFICE))
 
 
 async def test_a_rung_called_for_is_not_issued_when_the_case_closes_first() -> None:
@@ -307,7 +309,7 @@ async def test_what_the_office_ended_no_trigger_begins_again() -> None:
     await world.hear(overdue())
     await world.tick()
     measure = await only(world)
-    ended = await world.store.run(lambda uow: measures.end(uow, measure.id, "责任不在该单位", "office-1"))
+    ended = await world.store.run(lambda uow: measures.end(uow, measure.id, "责任不在该单位", OFFICE))
     assert (ended.state, ended.end_reason) == (MeasureState.ENDED, "责任不在该单位")
     await world.hear(overdue(Level.RED), rework(3))
     await world.tick(WEEKS)
@@ -351,7 +353,7 @@ async def test_each_change_is_told_and_nothing_that_was_written() -> None:
     measure = await only(world)
     await world.store.run(lambda uow: measures.receive(uow, measure.id, "officer-1"))
     await world.store.run(lambda uow: measures.reply(uow, SAMPLE, measure.id, "SECRET", "officer-1"))
-    await world.store.run(lambda uow: measures.end(uow, measure.id, "SECRET", "office-1"))
+    await world.store.run(lambda uow: measures.end(uow, measure.id, "SECRET", OFFICE))
     rows = await world.store.find(OUTBOX, {"topic": MeasureChanged.TOPIC}, [("sequence", 1)])
     changes = [row.event.data for row in rows]
     assert [change.state.value for change in changes if isinstance(change, MeasureChanged)] == [

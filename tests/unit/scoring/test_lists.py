@@ -13,6 +13,7 @@ from services.scoring.domain.lists import Content, Item, ListState, RedBlackList
 from shared.contracts.scoring import ListKind
 from shared.documents import to_docx, to_pdf
 from shared.errors import DomainError, Forbidden, Invalid, Refused
+from shared.own_cause import Person
 
 HENGYANG = District.load(DISTRICT)
 TERMS = HENGYANG.lists
@@ -27,10 +28,13 @@ def drafted(content: Content = BLACK) -> RedBlackList:
     return RedBlackList("4d8f02a7c1e9b356", content, NOON, ("drafter",))
 
 
+LEADER = Person("leader")
+
+
 def published(content: Content = BLACK) -> RedBlackList:
     listed = drafted(content)
-    listed.approve(1, "leader", NOON)
-    listed.publish(2026, 1, NOON)
+    listed.approve(1, LEADER, NOON)
+    listed.publish(2026, 1, LEADER, NOON)
     return listed
 
 
@@ -121,9 +125,9 @@ def test_nobody_approves_what_they_had_a_hand_in() -> None:
     listed = drafted()
     listed.edit(BLACK, 1, "editor")
     for writer in ("drafter", "editor"):
-        with pytest.raises(Forbidden, match="list-approver-wrote"):
-            listed.approve(2, writer, NOON)
-    listed.approve(2, "leader", NOON)
+        with pytest.raises(Forbidden, match="second-person-required"):
+            listed.approve(2, Person(writer), NOON)
+    listed.approve(2, LEADER, NOON)
     assert (listed.state, listed.approved_by) == (ListState.APPROVED, "leader")
 
 
@@ -133,13 +137,13 @@ def test_nobody_overwrites_or_approves_what_they_have_not_read() -> None:
     with pytest.raises(Refused, match="list-stale"):
         listed.edit(BLACK, 1, "drafter")
     with pytest.raises(Refused, match="list-stale"):
-        listed.approve(1, "leader", NOON)
+        listed.approve(1, LEADER, NOON)
 
 
 STEPS = {
     "edit": lambda listed: listed.edit(BLACK, listed.version, "drafter"),
-    "approve": lambda listed: listed.approve(listed.version, "leader", NOON),
-    "publish": lambda listed: listed.publish(2026, 1, NOON),
+    "approve": lambda listed: listed.approve(listed.version, LEADER, NOON),
+    "publish": lambda listed: listed.publish(2026, 1, LEADER, NOON),
     "withdraw": lambda listed: listed.withdraw("不属实", NOON),
 }
 ALLOWED = {
@@ -166,18 +170,18 @@ def test_every_step_is_possible_in_its_states_only_and_counts(state: ListState, 
 
 def test_what_is_told_of_a_list_when_it_is_public_and_when_it_is_not_any_more() -> None:
     listed = drafted()
-    listed.approve(1, "leader", NOON)
-    told = listed.publish(2026, 7, NOON)
+    listed.approve(1, LEADER, NOON)
+    told = listed.publish(2026, 7, LEADER, NOON)
     assert (told.number, told.kind, [item.venue or item.unit for item in told.items]) == (
         "〔2026〕第0007号",
         ListKind.BLACK,
         ["祥光农贸市场", "huanwei"],
     )
-    withdrawn = listed.withdraw("经核实不属实", NOON)
+    withdrawn = listed.withdraw("经核实不属实", LEADER, NOON)
     assert withdrawn is not None
     assert "祥光" not in withdrawn.model_dump_json()
     assert "不属实" not in withdrawn.model_dump_json()
 
 
 def test_nothing_is_told_of_a_list_that_never_was_public() -> None:
-    assert drafted().withdraw("重复", NOON) is None
+    assert drafted().withdraw("重复", LEADER, NOON) is None

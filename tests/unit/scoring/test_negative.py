@@ -31,7 +31,7 @@ from services.scoring.domain.negative import (
     require_dates,
     warnings_of,
 )
-from shared.errors import DomainError, Forbidden, Refused
+from shared.errors import DomainError, Refused
 
 HENGYANG = District.load(DISTRICT)
 SAMPLE = HENGYANG.negative_list
@@ -173,15 +173,6 @@ def test_it_is_told_that_a_suspension_is_about_to_end() -> None:
     assert (ends.alarm, ends.day, ends.event) == (Alarm.ENDS, date(2027, 11, 25), "e")
     assert suspended.in_effect(date(2027, 11, 24))
     assert not suspended.in_effect(date(2027, 11, 25))
-
-
-def test_who_reported_it_does_not_confirm_it() -> None:
-    suspected = event()
-    with pytest.raises(Forbidden, match="negative-second-person"):
-        suspected.confirm(decision(EventState.CONFIRMED, by="reporter"), Decimal(3))
-    assert suspected.state is EventState.SUSPECTED
-    suspected.confirm(decision(EventState.CONFIRMED), Decimal(3))
-    assert (suspected.state, suspected.at_stake, suspected.confirmed_at) == (EventState.CONFIRMED, Decimal(3), NOON)
 
 
 @pytest.mark.parametrize("way", [(), (EventState.CONFIRMED,)])

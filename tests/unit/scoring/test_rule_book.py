@@ -26,6 +26,7 @@ from shared.audit.log import AUDIT
 from shared.clock import FixedClock
 from shared.contracts.scoring import FactKind
 from shared.errors import Invalid, NotFound, Refused
+from shared.own_cause import Person
 from shared.store import Store
 from shared.testing.memory_store import MemoryDriver
 
@@ -250,7 +251,7 @@ async def test_what_the_office_edited_stays_whatever_the_file_says() -> None:
     draft = await store.run(
         lambda uow: commands.draft(uow, 1, "为什么", [a_rule(version=0, since=TOMORROW, table=ONE)], "zhang")
     )
-    await store.run(lambda uow: commands.put_to_use(uow, draft.id, 1, "zhang"))
+    await store.run(lambda uow: commands.put_to_use(uow, draft.id, 1, Person("chief")))
     before = await book_of(store)
     assert await adopted(store, a_rule(), a_rule(version=2, since=TOMORROW, table=Table(Decimal(9)))) == ["rework"]
     assert await book_of(store) == before
@@ -263,15 +264,15 @@ async def test_a_draft_charges_nothing_until_it_is_used_and_is_bound_to_the_book
     one = await store.run(lambda uow: commands.draft(uow, 1, "甲", wanted, "zhang"))
     other = await store.run(lambda uow: commands.draft(uow, 1, "乙", wanted, "li"))
     assert (await book_of(store)).version == 1
-    await store.run(lambda uow: commands.put_to_use(uow, one.id, 1, "zhang"))
+    await store.run(lambda uow: commands.put_to_use(uow, one.id, 1, Person("chief")))
     with pytest.raises(Refused, match="rules-stale"):
-        await store.run(lambda uow: commands.put_to_use(uow, other.id, 1, "li"))
+        await store.run(lambda uow: commands.put_to_use(uow, other.id, 1, Person("chief")))
     with pytest.raises(Refused, match="rules-stale"):
         await store.run(lambda uow: commands.draft(uow, 1, "丙", wanted, "li"))
     await store.run(lambda uow: commands.redraft(uow, other.id, 1, 2, "乙", wanted, "li"))
     clock.advance(timedelta(days=1))
     with pytest.raises(Invalid, match="rule-retroactive"):
-        await store.run(lambda uow: commands.put_to_use(uow, other.id, 2, "li"))
+        await store.run(lambda uow: commands.put_to_use(uow, other.id, 2, Person("chief")))
     settled = await store.run(lambda uow: commands.discard(uow, other.id, 2, "li"))
     assert settled.state is DraftState.DISCARDED
     with pytest.raises(NotFound):
@@ -286,7 +287,7 @@ async def test_every_edition_is_in_the_audit_chain_with_what_it_added() -> None:
         draft = await store.run(
             lambda uow, n=edition, w=wanted: commands.draft(uow, n, "为什么", w, "zhang")  # type: ignore[misc]
         )
-        await store.run(lambda uow, id=draft.id: commands.put_to_use(uow, id, 1, "li"))  # type: ignore[misc]
+        await store.run(lambda uow, id=draft.id: commands.put_to_use(uow, id, 1, Person("chief")))  # type: ignore[misc]
     rows = await store.find(AUDIT, {"chain": commands.CHAIN}, [("number", 1)])
     editions = await store.find(RULE_EDITIONS, {}, [("number", 1)])
     assert verify(rows) is None

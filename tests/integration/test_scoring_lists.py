@@ -116,7 +116,7 @@ async def test_who_wrote_a_list_does_not_approve_it(scoring: Inside) -> None:
     id = (await done(scoring, "POST", "/lists", "office", BLACK))["id"]
     both = scoring.token("office", "leader")  # somebody of the office who is somebody else
     answer = await scoring.http.post(f"/lists/{id}/approve", json={"based_on": 1}, headers=scoring.token("office"))
-    assert refusal(answer) == (403, "list-approver-wrote")
+    assert refusal(answer) == (403, "second-person-required")
     assert (await done(scoring, "GET", f"/lists/{id}", "office"))["state"] == "draft"
     assert (await scoring.http.post(f"/lists/{id}/approve", json={"based_on": 1}, headers=both)).status_code == 200
 

@@ -77,7 +77,7 @@ async def test_it_costs_nothing_until_a_second_person_confirms_it_and_is_taken_b
     id = await reported(scoring)
     assert await ledger(scoring) == []
     answer = await scoring.http.post(f"{EVENTS}/{id}/confirm", json={"reason": "认定"}, headers=scoring.token("office"))
-    assert refusal(answer) == (403, "negative-second-person")
+    assert refusal(answer) == (403, "second-person-required")
     told = await done(scoring, f"{EVENTS}/{id}/confirm", "leader", {"reason": "经调查组认定"})
     assert (told["state"], told["at_stake"], told["unit"]) == ("confirmed", "3", "yingji")
     assert await ledger(scoring) == [("negative-list", "3", None)]

@@ -164,7 +164,7 @@ async def test_of_two_who_edit_the_same_revision_one_is_told_to_look_again(scori
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"scheme-stale"}
     stale = await scoring.http.post(
-        "/schemes/2/publish", json={"based_on": 1, "effective_from": "2027-01-01"}, headers=scoring.token("office")
+        "/schemes/2/publish", json={"based_on": 1, "effective_from": "2027-01-01"}, headers=scoring.token("leader")
     )
     assert refusal(stale) == (409, "scheme-stale")
 
@@ -176,7 +176,7 @@ async def test_two_versions_cannot_begin_on_one_day_and_none_in_the_past(scoring
 
     async def published(version: int, day: str) -> httpx.Response:
         body = {"based_on": 1, "effective_from": day}
-        return await scoring.http.post(f"/schemes/{version}/publish", json=body, headers=office)
+        return await scoring.http.post(f"/schemes/{version}/publish", json=body, headers=scoring.token("leader"))
 
     assert refusal(await published(2, "2026-11-22")) == (422, "effective-from-past")
     assert refusal(await published(2, "2026-11-31")) == (422, "day-unfit")
@@ -365,7 +365,7 @@ async def test_nobody_measures_the_own_unit_and_nothing_is_recorded_twice(scorin
     own = await scoring.http.post(
         "/measurements", json=measurement(), headers=scoring.token("inspector", unit="gongjiao")
     )
-    assert refusal(own) == (403, "assessor-of-the-measured-unit")
+    assert refusal(own) == (403, "decision-on-own-unit")
     answers = await asyncio.gather(
         *(scoring.http.post("/measurements", json=measurement(), headers=scoring.token("office")) for _ in range(4))
     )

@@ -98,7 +98,7 @@ async def test_an_edition_is_drafted_changed_put_to_use_and_told(scoring: Inside
     assert refusal(await use(scoring, made["id"], 2)) == (409, "rule-draft-settled")
     history = await answered(scoring.http, "GET", "/rules/editions", scoring.token("officer", unit="huanwei"))
     assert [(each["number"], each["made_by"], each["reason"]) for each in history["editions"]] == [
-        (2, "office", "经会议研究"),
+        (2, "office-leader", "经会议研究"),
         (1, "scoring-rules.json", ""),
     ]
     rows = await scoring.runtime.store.find(AUDIT, {"chain": "rules"}, [("number", 1)])

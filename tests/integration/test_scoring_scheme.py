@@ -170,7 +170,6 @@ async def test_of_two_who_edit_the_same_revision_one_is_told_to_look_again(scori
 
 
 async def test_two_versions_cannot_begin_on_one_day_and_none_in_the_past(scoring: Inside) -> None:
-    office = scoring.token("office")
     for name in ("甲", "乙"):
         await done(scoring, "POST", "/schemes/1/copy", "office", {"name": name})
 

@@ -46,7 +46,10 @@ async def approve(uow: UnitOfWork, id: str, based_on: int, by: Decider) -> RedBl
 
 
 async def publish(uow: UnitOfWork, district: District, id: str, url: str | None, by: Decider) -> RedBlackList:
-    """The approved list is public, with its paper under the next number. Raises NotFound and what `RedBlackList.publish` does."""
+    """The approved list is public, with its paper under the next number.
+
+    Raises NotFound and what `RedBlackList.publish` does.
+    """
     published = await uow.get(LISTS, id)
     kind, year = published.content.kind, uow.now.astimezone(CHINA).year
     event = published.publish(year, await next_number(uow, kind.value, year), by, uow.now)

@@ -311,6 +311,20 @@ async def test_what_a_file_is_its_bytes_say_and_another_is_refused(scoring: Insi
     assert await scoring.runtime.store.count(ATTACHMENTS, {}) == 1
 
 
+async def test_names_of_persons_are_for_the_own_unit_and_those_who_oversee_all(scoring: Inside) -> None:
+    body = {**DUTY, "effective_from": "2026-11-03", "based_on": 1, "reason": "分工调整"}
+    assert (await scoring.http.put(TOILETS, json=body, headers=office(scoring))).status_code == 200
+    for headers in (office(scoring), scoring.token("discipline"), scoring.token("officer", unit="gongce")):
+        assert SECRET in (await scoring.http.get(TOILETS, headers=headers)).text
+        assert SECRET in (await scoring.http.get("/matrix", headers=headers)).text
+    for headers in (scoring.token("officer", unit="yuanlin"), scoring.token("verifier"), scoring.token("officer")):
+        for path in (TOILETS, "/matrix"):
+            answer = await scoring.http.get(path, headers=headers)
+            assert answer.status_code == 200
+            assert SECRET not in answer.text
+            assert "李四" not in answer.text
+
+
 async def test_a_file_is_shown_once_by_who_handed_it_in_and_goes_when_nothing_shows_it(scoring: Inside) -> None:
     own, store = liaison(scoring, "gongce"), scoring.runtime.store
     theirs, lost, shown = [await uploaded(scoring, each) for each in (office(scoring), own, own)]

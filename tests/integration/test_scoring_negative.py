@@ -207,7 +207,7 @@ async def test_evidence_is_text_with_files_for_staff_and_the_unit_concerned(scor
     id = await reported(scoring, files=ids[:1])
     told = await done(scoring, f"{EVENTS}/{id}/evidence", "office", {"text": "调查报告", "files": ids[1:]})
     assert [(each["text"], each["files"]) for each in told["evidence"]] == [("事故快报", [1]), ("调查报告", [2])]
-    for headers in (office, scoring.token("discipline"), scoring.token("liaison", unit="yingji")):
+    for headers in (office, scoring.token("discipline")):
         answer = await scoring.http.get(f"{EVENTS}/{id}/files/2", headers=headers)
         assert (answer.status_code, answer.content) == (200, b"%PDF-1.7 second")
     for path, headers, code in (
@@ -219,6 +219,27 @@ async def test_evidence_is_text_with_files_for_staff_and_the_unit_concerned(scor
     again = await scoring.http.post(f"{EVENTS}/{id}/evidence", json={"text": "x", "files": ids[:1]}, headers=office)
     assert (again.json()["code"], again.json()["field"]) == ("attachment-taken", "files.0")
     assert len((await get(scoring, f"{EVENTS}/{id}"))["evidence"]) == 2
+
+
+async def test_who_is_suspected_reads_neither_evidence_nor_who_reported_it(scoring: Inside) -> None:
+    office = scoring.token("office")
+    answer = await scoring.http.post("/attachments", content=b"%PDF-1.7 first", headers=office)
+    id = await reported(scoring, files=[answer.json()["attachment"]])
+    suspects = (scoring.token("liaison", unit="yingji"), scoring.token("office", unit="yingji"))
+    for headers in suspects:
+        event = (await scoring.http.get(f"{EVENTS}/{id}", headers=headers)).json()
+        assert (event["state"], event["evidence"], event["reported_by"]) == ("suspected", [], None)
+        page = (await scoring.http.get(EVENTS, headers=headers)).json()
+        assert [(each["evidence"], each["reported_by"]) for each in page["events"]] == [([], None)]
+        file = await scoring.http.get(f"{EVENTS}/{id}/files/1", headers=headers)
+        assert refusal(file) == (404, "attachments-not-found")
+    await done(scoring, f"{EVENTS}/{id}/confirm", "leader", {"reason": "认定"})
+    for headers in suspects:
+        event = (await scoring.http.get(f"{EVENTS}/{id}", headers=headers)).json()
+        assert [(each["text"], each["files"], each["by"]) for each in event["evidence"]] == [("事故快报", [1], None)]
+        assert ([each["by"] for each in event["decisions"]], event["reported_by"]) == ([None], None)
+        assert (await scoring.http.get(f"{EVENTS}/{id}/files/1", headers=headers)).status_code == 200
+    assert (await get(scoring, f"{EVENTS}/{id}"))["reported_by"] == "office"
 
 
 async def test_units_see_the_events_that_are_laid_to_them_and_pages_have_no_gap(scoring: Inside) -> None:

@@ -24,6 +24,7 @@ from services.scoring.views.negative import (
     event_of,
     event_page,
     event_view,
+    may_read_evidence,
     negative_list,
     sanctions_now,
 )
@@ -31,7 +32,6 @@ from shared.attachments import ATTACHMENTS
 from shared.auth import Principal
 from shared.errors import NotFound
 from shared.http import IDEMPOTENT, Router, answer
-from shared.roles import OVERSIGHT
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 
@@ -70,7 +70,7 @@ async def items(
 ) -> NegativeListView:
     """负面清单 · The list as it is on a day, today by default, with the days on which what happens counts."""
     store = runtime_of(request).store
-    return await negative_list(store, day_of(store.clock.now()) if on is None else day(on, "on"))
+    return await negative_list(store, day_of(store.clock.now()) if on is None else day(on, "on"), caller)
 
 
 @router.get("/sanctions", response_model=SanctionsView)
@@ -89,8 +89,7 @@ async def events(
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 20,
 ) -> EventPage:
     """负面事件 · Events of the list, the last reported first; for people of a unit those laid to it."""
-    of_unit = None if caller.has(*OVERSIGHT) else caller.unit or ""
-    return await event_page(runtime_of(request).store, state, before, limit, of_unit)
+    return await event_page(runtime_of(request).store, state, before, limit, caller)
 
 
 @router.post("/events", status_code=201, response_model=EventView, openapi_extra=IDEMPOTENT)
@@ -100,7 +99,7 @@ async def report(request: Request, body: Report, caller: Annotated[Principal, ma
 
     async def command(uow: UnitOfWork) -> EventView:
         report = (body.item, body.unit, body.occurred_at, body.text, body.files)
-        return event_view(await commands.report(uow, units, *report, caller.subject))
+        return event_view(await commands.report(uow, units, *report, caller.subject), caller)
 
     return await answer(request, command, 201, f"{EVENTS}/{{id}}")
 
@@ -108,7 +107,7 @@ async def report(request: Request, body: Report, caller: Annotated[Principal, ma
 @router.get("/events/{id}", response_model=EventView)
 async def event(request: Request, id: EventId, caller: Annotated[Principal, may(Act.READ_NEGATIVE_LIST)]) -> EventView:
     """负面事件详情 · One event with its evidence and decisions."""
-    return event_view(await _found(request, id, caller))
+    return event_view(await _found(request, id, caller), caller)
 
 
 @router.post("/events/{id}/evidence", response_model=EventView, openapi_extra=IDEMPOTENT)
@@ -118,7 +117,7 @@ async def evidence(
     """补充证据 · Add evidence."""
 
     async def command(uow: UnitOfWork) -> EventView:
-        return event_view(await commands.add_evidence(uow, id, body.text, body.files, caller.subject))
+        return event_view(await commands.add_evidence(uow, id, body.text, body.files, caller.subject), caller)
 
     return await answer(request, command, 200)
 
@@ -132,7 +131,7 @@ async def file(
 ) -> Response:
     """下载证据 · A file of the evidence, by its number."""
     found = await _found(request, id, caller)
-    if number > len(found.files):
+    if number > len(found.files) or not may_read_evidence(found, caller):
         raise NotFound("attachments-not-found", id=number)
     attachment = found.files[number - 1]
     kept = await runtime_of(request).store.get(ATTACHMENTS, attachment)
@@ -148,7 +147,7 @@ async def confirm(
     """认定 · It is so, says somebody who did not report it; what follows from it is charged."""
 
     async def command(uow: UnitOfWork) -> EventView:
-        return event_view(await commands.confirm(uow, id, body.reason, caller))
+        return event_view(await commands.confirm(uow, id, body.reason, caller), caller)
 
     return await answer(request, command, 200)
 
@@ -161,7 +160,7 @@ async def clear(
     store = runtime_of(request).store
 
     async def command(uow: UnitOfWork) -> EventView:
-        return event_view(await commands.clear(uow, store, id, body.reason, caller))
+        return event_view(await commands.clear(uow, store, id, body.reason, caller), caller)
 
     return await answer(request, command, 200)
 

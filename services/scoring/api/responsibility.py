@@ -139,7 +139,7 @@ async def matrix(
 ) -> MatrixView:
     """责任分解表 · Who answers for what on a day, today by default; of a unit what it leads or supports."""
     asked = day_of(runtime_of(request).store.clock.now()) if on is None else day(on, "on")
-    return await matrix_on(runtime_of(request).store, asked, unit, scope)
+    return await matrix_on(runtime_of(request).store, asked, unit, scope, caller)
 
 
 @router.get("/matrix/gaps", response_model=GapsView)
@@ -158,7 +158,7 @@ async def row(
 ) -> RowView:
     """责任分解 · A row with everything it ever said."""
     store = runtime_of(request).store
-    return await row_view(store, scope, code, store.clock.now())
+    return await row_view(store, scope, code, store.clock.now(), caller)
 
 
 @router.put("/matrix/{scope}/{code}", response_model=RowView, openapi_extra=IDEMPOTENT)
@@ -174,7 +174,7 @@ async def change(
 
     async def command(uow: UnitOfWork) -> RowView:
         content = (duty, body.effective_from, body.based_on, body.reason)
-        return view(await commands.change(uow, units, scope, code, *content, caller), uow.now)
+        return view(await commands.change(uow, units, scope, code, *content, caller), uow.now, caller)
 
     return await answer(request, command, 200)
 
@@ -190,7 +190,9 @@ async def task_force(
     """调整专班 · Who is in the task force, from today on."""
 
     async def command(uow: UnitOfWork) -> RowView:
-        return view(await commands.name_task_force(uow, scope, code, _force(body), body.based_on, caller), uow.now)
+        return view(
+            await commands.name_task_force(uow, scope, code, _force(body), body.based_on, caller), uow.now, caller
+        )
 
     return await answer(request, command, 200)
 
@@ -202,7 +204,7 @@ async def hand_in(
     """提交方案 · Make a file that was handed in the plan; earlier ones stay to be seen."""
 
     async def command(uow: UnitOfWork) -> RowView:
-        return view(await commands.hand_in_plan(uow, scope, code, body.attachment, caller), uow.now)
+        return view(await commands.hand_in_plan(uow, scope, code, body.attachment, caller), uow.now, caller)
 
     return await answer(request, command, 200)
 
@@ -214,7 +216,7 @@ async def state(
     """更新进度 · How far the unit is, by its own word."""
 
     async def command(uow: UnitOfWork) -> RowView:
-        return view(await commands.set_state(uow, scope, code, body.state, caller), uow.now)
+        return view(await commands.set_state(uow, scope, code, body.state, caller), uow.now, caller)
 
     return await answer(request, command, 200)
 

@@ -26,7 +26,7 @@ from services.scoring.domain.negative import (
 )
 from services.scoring.domain.writing import day_of
 from services.scoring.repo import CURRENT, NEGATIVE_EVENTS, NEGATIVE_LISTS
-from services.scoring.views.responsibility import PersonView
+from services.scoring.views.responsibility import PersonView, sees_names
 from shared.auth import Principal
 from shared.errors import NotFound
 from shared.roles import OVERSIGHT
@@ -91,7 +91,7 @@ class EvidenceView(BaseModel):
     text: str
     files: list[int]
     at: datetime
-    by: str
+    by: str | None
 
 
 class DecisionView(BaseModel):
@@ -100,14 +100,15 @@ class DecisionView(BaseModel):
     state: EventState
     reason: str
     at: datetime
-    by: str
+    by: str | None
 
 
 class EventView(BaseModel):
     """An event of the list.
 
     `charges` counts the rows that confirming it made in the unit's ledger; 0 where no rule was in force on its day, or
-    nothing was `at_stake`. `taken_back`: they have been taken back, or there were none.
+    nothing was `at_stake`. `taken_back`: they have been taken back, or there were none. People of the unit read evidence
+    once it is confirmed, and never who reported, proved or decided it.
     """
 
     id: str
@@ -116,7 +117,7 @@ class EventView(BaseModel):
     unit: str
     occurred_at: datetime
     reported_at: datetime
-    reported_by: str
+    reported_by: str | None
     state: EventState
     at_stake: Decimal
     charges: int
@@ -167,22 +168,26 @@ class SanctionsView(BaseModel):
     warnings: list[WarningView]
 
 
-async def negative_list(store: Store, day: str) -> NegativeListView:
-    """The items in force on a day, with the windows that the situation of that day gives."""
+async def negative_list(store: Store, day: str, caller: Principal) -> NegativeListView:
+    """The items in force on a day, with the windows that the situation of that day gives.
+
+    Who leads and speaks for a unit is named to those whom `sees_names` names.
+    """
     known = await _list(store)
     situation = known.situation_on(day)
     return NegativeListView(
         version=known.version,
         day=day,
         situation=_situation(situation),
-        items=[_item(item, situation) for item in known.items_on(day)],
+        items=[_item(item, situation, caller) for item in known.items_on(day)],
     )
 
 
 async def event_page(
-    store: Store, state: EventState | None, before: str | None, limit: int, unit: str | None
+    store: Store, state: EventState | None, before: str | None, limit: int, caller: Principal
 ) -> EventPage:
     """Events in any state, or in one; for people of a unit those that are laid to it."""
+    unit = None if caller.has(*OVERSIGHT) else caller.unit or ""
     filter: Filter = {"state": {"$in": [state.value] if state else [each.value for each in EventState]}}
     if before is not None:
         filter["_id"] = {"$lt": before}
@@ -190,7 +195,9 @@ async def event_page(
         filter["unit"] = unit
     found = await store.find(NEGATIVE_EVENTS, filter, [("_id", -1)], limit + 1)
     page = found[:limit]
-    return EventPage(events=[event_view(each) for each in page], next=page[-1].id if len(found) > limit else None)
+    return EventPage(
+        events=[event_view(each, caller) for each in page], next=page[-1].id if len(found) > limit else None
+    )
 
 
 async def event_of(store: Store, id: str, caller: Principal) -> NegativeEvent:
@@ -201,8 +208,14 @@ async def event_of(store: Store, id: str, caller: Principal) -> NegativeEvent:
     return found
 
 
-def event_view(event: NegativeEvent) -> EventView:
-    """An event as staff sees it; its files by number, from 1."""
+def may_read_evidence(event: NegativeEvent, caller: Principal) -> bool:
+    """Nobody of the unit before it is confirmed, whichever roles they have."""
+    return event.unit != caller.unit or event.confirmed_at is not None
+
+
+def event_view(event: NegativeEvent, caller: Principal) -> EventView:
+    """An event as the caller may see it; its files by number, from 1."""
+    named = event.unit != caller.unit
     numbers = {file: number for number, file in enumerate(event.files, start=1)}
     return EventView(
         id=event.id,
@@ -211,16 +224,22 @@ def event_view(event: NegativeEvent) -> EventView:
         unit=event.unit,
         occurred_at=event.occurred_at,
         reported_at=event.reported_at,
-        reported_by=event.reported_by,
+        reported_by=event.reported_by if named else None,
         state=event.state,
         at_stake=event.at_stake,
         charges=event.charges,
         taken_back=event.taken_back,
         evidence=[
-            EvidenceView(text=each.text, files=[numbers[file] for file in each.files], at=each.at, by=each.by)
+            EvidenceView(
+                text=each.text, files=[numbers[file] for file in each.files], at=each.at, by=each.by if named else None
+            )
             for each in event.evidence
+            if may_read_evidence(event, caller)
         ],
-        decisions=[DecisionView.model_validate(each, from_attributes=True) for each in event.decisions],
+        decisions=[
+            DecisionView(state=each.state, reason=each.reason, at=each.at, by=each.by if named else None)
+            for each in event.decisions
+        ],
     )
 
 
@@ -282,7 +301,8 @@ def _applied(known: NegativeList, event: NegativeEvent) -> list[Applied]:
     return applied(item, situation, china_date(event.occurred_at), china_date(event.confirmed_at))
 
 
-def _item(item: Item, situation: Situation | None) -> ItemView:
+def _item(item: Item, situation: Situation | None, caller: Principal) -> ItemView:
+    named = sees_names(caller, [item.lead, *item.supporting])
     return ItemView(
         code=item.code,
         version=item.version,
@@ -292,8 +312,8 @@ def _item(item: Item, situation: Situation | None) -> ItemView:
         sanctions=[_sanction(sanction, situation) for sanction in item.sanctions],
         lead=item.lead,
         supporting=item.supporting,
-        leader=PersonView(name=item.leader.name, post=item.leader.post) if item.leader else None,
-        liaison=PersonView(name=item.liaison.name, post=item.liaison.post) if item.liaison else None,
+        leader=PersonView(name=item.leader.name, post=item.leader.post) if item.leader and named else None,
+        liaison=PersonView(name=item.liaison.name, post=item.liaison.post) if item.liaison and named else None,
         source=item.source,
     )
 

@@ -16,6 +16,7 @@ from services.scoring.domain.responsibility import (
     Row,
     Scope,
     State,
+    Term,
     laid,
     row_id,
     rows_for,
@@ -23,8 +24,10 @@ from services.scoring.domain.responsibility import (
 from services.scoring.domain.writing import day_of
 from services.scoring.repo import FACTS, MATRIX
 from shared.attachments.kinds import Kind
+from shared.auth import Principal
 from shared.contracts.scoring import FactKind
 from shared.errors import Invalid, NotFound
+from shared.roles import OVERSIGHT
 from shared.store import Store
 from shared.store.collection import Filter
 
@@ -170,23 +173,28 @@ class UnassignedFacts(BaseModel):
     next: str | None
 
 
-async def matrix_on(store: Store, day: str, unit: str | None, scope: Scope | None) -> MatrixView:
-    """The rows in force on a day; of a unit those that it leads or supports."""
+async def matrix_on(store: Store, day: str, unit: str | None, scope: Scope | None, caller: Principal) -> MatrixView:
+    """The rows in force on a day; of a unit those that it leads or supports. Names are for whom `sees_names` says."""
     rows = await store.find(MATRIX, {"scope": scope.value} if scope else {}, [("_id", 1)])
-    found = [brief for row in rows if (brief := _brief(row, day)) is not None]
+    found = [brief for row in rows if (brief := _brief(row, day, caller)) is not None]
     return MatrixView(day=day, rows=[each for each in found if unit in {None, each.lead, *each.supporting}])
 
 
-async def row_view(store: Store, scope: Scope, code: str, now: datetime) -> RowView:
+async def row_view(store: Store, scope: Scope, code: str, now: datetime, caller: Principal) -> RowView:
     """Raises NotFound (matrix-not-found)."""
     row = await store.get(MATRIX, row_id(scope, code))
     if row is None:
         raise NotFound("matrix-not-found", id=code)
-    return view(row, now)
+    return view(row, now, caller)
 
 
-def view(row: Row, now: datetime) -> RowView:
-    """A row as staff sees it."""
+def sees_names(caller: Principal, units: Iterable[str | None]) -> bool:
+    """Whether somebody may know who leads, and who speaks for, what these units answer for."""
+    return caller.has(*OVERSIGHT) or (caller.unit is not None and caller.unit in set(units))
+
+
+def view(row: Row, now: datetime, caller: Principal) -> RowView:
+    """A row as the caller may see it: names of persons only in terms of the own unit, unless the caller oversees all."""
     term = row.in_force(day_of(now))
     return RowView(
         scope=row.scope,
@@ -195,24 +203,27 @@ def view(row: Row, now: datetime) -> RowView:
         in_force=term.number if term else None,
         state=row.state,
         missing=row.gaps(day_of(now)),
-        terms=[
-            TermView(
-                number=term.number,
-                effective_from=term.effective_from,
-                lead=term.duty.lead,
-                supporting=term.duty.supporting,
-                leader=_person(term.duty.leader),
-                liaison=_person(term.duty.liaison),
-                task_force=term.duty.task_force.name,
-                members=[MemberView(name=each.name, role=each.role) for each in term.duty.task_force.members],
-                due=term.duty.due,
-                reason=term.reason,
-                made_at=term.made_at,
-                made_by=term.made_by,
-            )
-            for term in row.terms
-        ],
+        terms=[_term(each, caller) for each in row.terms],
         plans=[PlanView.model_validate(plan, from_attributes=True) for plan in row.plans],
+    )
+
+
+def _term(term: Term, caller: Principal) -> TermView:
+    duty = term.duty
+    named = sees_names(caller, [duty.lead, *duty.supporting])
+    return TermView(
+        number=term.number,
+        effective_from=term.effective_from,
+        lead=duty.lead,
+        supporting=duty.supporting,
+        leader=_person(duty.leader) if named else None,
+        liaison=_person(duty.liaison) if named else None,
+        task_force=duty.task_force.name,
+        members=[MemberView(name=each.name, role=each.role) for each in duty.task_force.members] if named else [],
+        due=duty.due,
+        reason=term.reason,
+        made_at=term.made_at,
+        made_by=term.made_by,
     )
 
 
@@ -270,12 +281,13 @@ def _unassigned(fact: Fact, proposed: str | None) -> UnassignedFact:
     )
 
 
-def _brief(row: Row, day: str) -> RowInBrief | None:
+def _brief(row: Row, day: str, caller: Principal) -> RowInBrief | None:
     term = row.in_force(day)
     if term is None or term.duty.lead is None:
         return None
     duty: Duty = term.duty
     plan = row.plan_of(duty.lead)
+    named = sees_names(caller, [duty.lead, *duty.supporting])
     return RowInBrief(
         scope=row.scope,
         code=row.code,
@@ -283,8 +295,8 @@ def _brief(row: Row, day: str) -> RowInBrief | None:
         effective_from=term.effective_from,
         lead=term.duty.lead,
         supporting=duty.supporting,
-        leader=_person(duty.leader),
-        liaison=_person(duty.liaison),
+        leader=_person(duty.leader) if named else None,
+        liaison=_person(duty.liaison) if named else None,
         task_force=duty.task_force.name,
         members=len(duty.task_force.members),
         due=duty.due,

@@ -2,104 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import Field
 
 from services.scoring.domain import negative, responsibility
 from services.scoring.domain.appeals import AppealTerms
 from services.scoring.domain.ladder import Ladder
-from services.scoring.domain.ladder import checked as sound
+from services.scoring.domain.ladder import checked as sound_ladder
 from services.scoring.domain.lists import Terms
 from services.scoring.domain.negative import NegativeList
 from services.scoring.domain.responsibility import FileRow
-from services.scoring.domain.rules import Name, Rule, RuleBook, checked
+from services.scoring.domain.rules import Rule, RuleBook
+from services.scoring.domain.rules import checked as sound_rules
 from services.scoring.domain.scheme import DistrictCodes, Edition, SchemeContent, Tree
 from services.scoring.domain.scheme_table import Dictionary
 from services.scoring.domain.standings import Formula
 from services.scoring.repo import CURRENT
+from shared.district import (
+    CategoryNamesFile,
+    DatedFile,
+    DistrictFiles,
+    DistrictUnusable,
+    File,
+    Name,
+    Named,
+    Unit,
+    VenueTypesFile,
+    by_code,
+    read,
+)
+from shared.errors import DomainError
 from shared.workdays import Limit, WorkCalendar
 
 
-@dataclass(frozen=True)
-class Unit:
-    """A unit of the district, and the group of units that it is ranked among."""
-
-    code: str
-    name: Name
-    group: str
-
-
-@dataclass(frozen=True)
-class _Group:
-    code: str
-    name: Name
-
-
-class _UnitsFile(BaseModel):
-    groups: list[_Group] = []
-    units: list[Unit]
-
-
-class _Named(BaseModel):
-    code: str
-    name: Name
-
-
-class _DistrictFile(_Named):
-    subdistricts: list[_Named]
-    communities: list[_Named]
-
-
-class _ListsFile(BaseModel):
+class _ListsFile(File):
     reason_limit: int
     items_limit: int
-    issuers: list[_Named]
+    issuers: list[Named]
 
 
-class _VenueTypesFile(BaseModel):
-    venue_types: list[_Named]
-
-
-class _SchemeFile(BaseModel):
-    version: int
+class _SchemeFile(DatedFile):
     name: str
     source: str
-    effective_from: date
     categories: Tree
 
 
-class _RulesFile(BaseModel):
-    version: int
+class _RulesFile(File):
     rules: list[Rule]
 
 
-class _AppealsFile(BaseModel):
+class _AppealsFile(File):
     appeal_within: str
     decide_within: str
 
 
-class _MatrixFile(BaseModel):
+class _ResponsibilityFile(File):
     rows: list[FileRow]
 
 
-class _NegativeFile(BaseModel):
-    version: int
+class _NegativeFile(File):
     warn_days: int
     situations: list[negative.Situation]
     items: list[negative.Item]
 
 
-class _CategoriesFile(BaseModel):
-    categories: list[_Named]
+class _Files(DistrictFiles):
+    """What the files say, each by itself sound in form."""
 
+    categories: CategoryNamesFile = Field(alias="categories.json")
+    venue_types: VenueTypesFile = Field(alias="venue-types.json")
+    rules: _RulesFile = Field(alias="scoring-rules.json")
+    formula: Formula = Field(alias="standings.json")
+    ladder: Ladder = Field(alias="ladder.json")
+    lists: _ListsFile = Field(alias="lists.json")
+    appeals: _AppealsFile = Field(alias="appeals.json")
+    scheme: _SchemeFile = Field(alias="scheme.json")
+    responsibility: _ResponsibilityFile = Field(alias="matrix.json")
+    negative: _NegativeFile = Field(alias="negative-list.json")
 
-_LADDER = TypeAdapter(Ladder)
-_FORMULA = TypeAdapter(Formula)
+    @property
+    def codes(self) -> DistrictCodes:
+        """What a scheme may name."""
+        return DistrictCodes({unit.code for unit in self.units.units}, _names(self.venue_types.venue_types))
+
+    def loose_ends(self) -> Iterator[str]:
+        """Also what the files of scoring get wrong, alone and together."""
+        yield from super().loose_ends()
+        units = by_code(self.units.units)
+        for name, check in (
+            ("scoring-rules.json", lambda: sound_rules(self.rules.rules)),
+            ("ladder.json", lambda: sound_ladder(self.ladder)),
+            ("scheme.json", lambda: self.content.checked(self.codes)),
+            (
+                "appeals.json",
+                lambda: [Limit.parse(self.appeals.appeal_within), Limit.parse(self.appeals.decide_within)],
+            ),
+            ("matrix.json", lambda: responsibility.checked_file(self.responsibility.rows, units)),
+            ("negative-list.json", lambda: negative.checked(self.negative_list, units)),
+        ):
+            try:
+                check()
+            except DomainError as error:
+                yield f"{name}: {error.field or ''}: {error}"
+
+    @property
+    def content(self) -> SchemeContent:
+        """The scheme that the file has."""
+        return SchemeContent(self.scheme.name, self.scheme.source, self.scheme.categories)
+
+    @property
+    def negative_list(self) -> NegativeList:
+        """The negative list that the file has."""
+        return NegativeList(
+            CURRENT, self.negative.version, self.negative.warn_days, self.negative.items, self.negative.situations
+        )
 
 
 @dataclass(frozen=True)
@@ -107,8 +127,8 @@ class District:
     """The district's units, and what the office decides beforehand, each as its file says; see the folder's README."""
 
     name: Name
-    units: dict[str, Unit]
-    groups: dict[str, str]
+    units: Mapping[str, Unit]
+    groups: Mapping[str, str]
     """Chinese names of the groups of units, by code."""
     rule_book: RuleBook
     formula: Formula
@@ -116,58 +136,45 @@ class District:
     ladder: Ladder
     calendar: WorkCalendar
     appeals: AppealTerms
-    categories: dict[str, Name]
+    categories: Mapping[str, Named]
     edition: Edition
-    matrix: list[FileRow]
+    responsibility: list[FileRow]
     negative_list: NegativeList
 
     @classmethod
     def load(cls, folder: Path) -> District:
-        """Read the office's files.
-
-        Raises OSError, ValueError, KeyError, Invalid (what rules, ladder, limits, scheme, matrix and list get wrong).
-        """
-        read = _UnitsFile.model_validate_json((folder / "units.json").read_bytes())
-        book = _RulesFile.model_validate_json((folder / "scoring-rules.json").read_bytes())
-        district = _DistrictFile.model_validate_json((folder / "district.json").read_bytes())
-        lists = _ListsFile.model_validate_json((folder / "lists.json").read_bytes())
-        appeals = _AppealsFile.model_validate_json((folder / "appeals.json").read_bytes())
-        units = {unit.code: unit for unit in read.units}
-        matrix = _MatrixFile.model_validate_json((folder / "matrix.json").read_bytes()).rows
-        negative_list = _NegativeFile.model_validate_json((folder / "negative-list.json").read_bytes())
-        categories = _CategoriesFile.model_validate_json((folder / "categories.json").read_bytes()).categories
-        calendar = WorkCalendar.from_file(folder / "calendar.json")
-        venue_types = _by_code(
-            _VenueTypesFile.model_validate_json((folder / "venue-types.json").read_bytes()).venue_types
-        )
-        scheme = _SchemeFile.model_validate_json((folder / "scheme.json").read_bytes())
-        known = DistrictCodes({unit.code for unit in read.units}, venue_types)
-        wanted = SchemeContent(scheme.name, scheme.source, scheme.categories).checked(known)
+        """Read the office's files. Raises DistrictUnusable with every fault, named by file and row."""
+        files = read(folder, _Files)
+        if faults := list(files.loose_ends()):
+            raise DistrictUnusable(faults)
+        units, limits = by_code(files.units.units), files.appeals
         return cls(
-            name=district.name,
+            name=files.district.name,
             units=units,
-            groups={group.code: group.name.zh for group in read.groups},
-            rule_book=RuleBook(CURRENT, book.version, checked(book.rules)),
-            formula=_FORMULA.validate_json((folder / "standings.json").read_bytes()),
+            groups={group.code: group.name.zh for group in files.units.groups},
+            rule_book=RuleBook(CURRENT, files.rules.version, sound_rules(files.rules.rules)),
+            formula=files.formula,
             lists=Terms(
-                areas=_by_code([district, *district.subdistricts, *district.communities]),
-                units={unit.code: unit.name for unit in read.units},
-                venue_types=venue_types,
-                issuers=_by_code(lists.issuers),
-                reason_limit=lists.reason_limit,
-                items_limit=lists.items_limit,
+                areas=files.district.areas,
+                units=_names(files.units.units),
+                venue_types=_names(files.venue_types.venue_types),
+                issuers=_names(files.lists.issuers),
+                reason_limit=files.lists.reason_limit,
+                items_limit=files.lists.items_limit,
             ),
-            ladder=sound(_LADDER.validate_json((folder / "ladder.json").read_bytes())),
-            calendar=calendar,
+            ladder=files.ladder,
+            calendar=files.calendar,
             appeals=AppealTerms(
-                appeal_within=Limit.parse(appeals.appeal_within),
-                decide_within=Limit.parse(appeals.decide_within),
-                calendar=calendar,
+                appeal_within=Limit.parse(limits.appeal_within),
+                decide_within=Limit.parse(limits.decide_within),
+                calendar=files.calendar,
             ),
-            matrix=responsibility.checked_file(matrix, units),
-            negative_list=negative.checked(NegativeList(CURRENT, **dict(negative_list)), units),
-            categories=_by_code(categories),
-            edition=Edition(scheme.version, scheme.effective_from.isoformat(), wanted),
+            responsibility=responsibility.checked_file(files.responsibility.rows, units),
+            negative_list=negative.checked(files.negative_list, units),
+            categories=by_code(files.categories.categories),
+            edition=Edition(
+                files.scheme.version, files.scheme.effective_from.isoformat(), files.content.checked(files.codes)
+            ),
         )
 
     @cached_property
@@ -192,7 +199,7 @@ class District:
 
     def category_of(self, code: str) -> str:
         """What people call a category; the code itself when the files do not know it any more."""
-        return self.categories[code].zh if code in self.categories else code
+        return self.categories[code].name.zh if code in self.categories else code
 
     def group_of(self, unit: str) -> tuple[str, ...]:
         """The units that a unit is ranked among, itself included; none for one that the files do not know."""
@@ -204,5 +211,5 @@ class District:
         return {code: tuple(sorted(each.code for each in self.units.values() if each.group == code)) for code in codes}
 
 
-def _by_code(coded: Iterable[_Named]) -> dict[str, Name]:
-    return {each.code: each.name for each in coded}
+def _names(rows: Iterable[Named | Unit]) -> dict[str, Name]:
+    return {row.code: row.name for row in rows}

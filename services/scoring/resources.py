@@ -57,7 +57,7 @@ async def prepare(runtime: Runtime[Resources]) -> Resources:
         if not await runtime.store.run(lambda uow: adopt_edition(uow, district.edition)):
             log.warning("the scheme of the file is not adopted: raise its version", version=district.edition.version)
     with suppress(Duplicate):
-        await runtime.store.run(lambda uow: responsibility.adopt(uow, district.matrix))
+        await runtime.store.run(lambda uow: responsibility.adopt(uow, district.responsibility))
     with suppress(Duplicate):
         await runtime.store.run(lambda uow: negative.adopt(uow, district.negative_list))
     return Resources(district, Signer.of(settings.seal_key), settings.portal_url, runtime.store)

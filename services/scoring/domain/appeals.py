@@ -10,9 +10,9 @@ from enum import StrEnum
 
 from services.scoring.domain.acts import Act, decide
 from services.scoring.domain.ledger import Entry, Ledger, Standing
-from services.scoring.domain.rules import Name
 from shared.clock import CHINA
 from shared.contracts.scoring import ReversalOrdered
+from shared.district.names import Name
 from shared.errors import Forbidden, Refused
 from shared.own_cause import Decider
 from shared.workdays import Limit, WorkCalendar

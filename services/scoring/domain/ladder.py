@@ -16,9 +16,9 @@ from decimal import Decimal
 from enum import StrEnum
 
 from services.scoring.domain.facts import Fact
-from services.scoring.domain.rules import Name
 from shared.contracts.reports import Level, Stage
 from shared.contracts.scoring import FactKind
+from shared.district.names import Name
 from shared.errors import Invalid, Refused
 from shared.months import shifted
 from shared.workdays import Limit

@@ -13,8 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from services.scoring.domain.acts import Act, decide
-from services.scoring.domain.rules import Name
 from shared.contracts.scoring import ListItem, ListKind, ListPublished, ListWithdrawn
+from shared.district.names import Name
 from shared.documents.paper import Link, Paper, numbered
 from shared.errors import Invalid, Refused
 from shared.own_cause import Decider

@@ -15,6 +15,7 @@ from services.scoring.domain.writing import day_of
 from shared.contracts.inspections import Severity
 from shared.contracts.reports import Level, Stage
 from shared.contracts.scoring import ChargeMade, FactKind
+from shared.district.names import Name
 from shared.errors import Invalid
 
 MATCHED = ("category", "stage", "level", "severity", "item", "indicator", "standard", "times")
@@ -24,15 +25,8 @@ POINTS_LIMIT = 100
 POINTS_DECIMALS = 4
 VERSIONS_LIMIT = 500
 """The book is one document, read with each batch of facts: so many versions take some 20 ms."""
+NAMELESS = Name("")
 ALWAYS = "0001-01-01"
-
-
-@dataclass(frozen=True)
-class Name:
-    """What users read: Chinese first, English beside."""
-
-    zh: str
-    en: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ class Rule:
     match: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cap: Decimal | None = None
     earns: bool = False
-    name: Name = Name("")
+    name: Name = NAMELESS
     source: str = ""
 
     def fits(self, fact: Fact) -> bool:

@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
 from services.scoring.domain.ledger import FULL_SCORE
-from services.scoring.domain.rules import Name
+from shared.district.names import Name
 from shared.months import month_of, next_month
 from shared.ranking import ranked, ranked_in_groups
 

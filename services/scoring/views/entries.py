@@ -14,7 +14,7 @@ from services.scoring.domain.appeals import Appeal, AppealState, AppealTerms, Co
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.ledger import Entry, Ledger, Reversal, Standing, score_of, standing_id
 from services.scoring.domain.proposals import Proposal, proposal_of
-from services.scoring.domain.rules import Name, Rule
+from services.scoring.domain.rules import Rule
 from services.scoring.repo import (
     APPEALS,
     CONTESTS,
@@ -28,6 +28,7 @@ from services.scoring.repo import (
     STANDINGS,
 )
 from shared.contracts.scoring import FactKind
+from shared.district.names import Name
 from shared.store import Collection, Store
 from shared.store.collection import Filter, T
 

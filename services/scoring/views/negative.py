@@ -107,8 +107,8 @@ class EventView(BaseModel):
     """An event of the list.
 
     `charges` counts the rows that confirming it made in the unit's ledger; 0 where no rule was in force on its day, or
-    nothing was `at_stake`. `taken_back`: they have been taken back, or there were none. People of the unit read evidence
-    once it is confirmed, and never who reported, proved or decided it.
+    nothing was `at_stake`. `taken_back`: they have been taken back, or there were none. People of the unit read
+    evidence once it is confirmed, and never who reported, proved or decided it.
     """
 
     id: str

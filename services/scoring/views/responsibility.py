@@ -194,7 +194,7 @@ def sees_names(caller: Principal, units: Iterable[str | None]) -> bool:
 
 
 def view(row: Row, now: datetime, caller: Principal) -> RowView:
-    """A row as the caller may see it: names of persons only in terms of the own unit, unless the caller oversees all."""
+    """A row as the caller may see it: names of persons are for whom `sees_names` says."""
     term = row.in_force(day_of(now))
     return RowView(
         scope=row.scope,

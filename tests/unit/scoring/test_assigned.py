@@ -45,7 +45,7 @@ async def test_a_batch_is_read_at_once_and_laid_one_by_one(monkeypatch: pytest.M
     driver = MemoryDriver(clock)
     store = Store(driver, clock, [*SERVICE.collections, MARKS, PARKED])
     await store.run(lambda uow: adopt_rules(uow, HENGYANG.rule_book))
-    await store.run(lambda uow: adopt(uow, HENGYANG.matrix))
+    await store.run(lambda uow: adopt(uow, HENGYANG.responsibility))
     events = [
         finding("V1", "示例-环境-02", unit="huaxing"),
         finding("V2", "示例-设施-02", unit="huaxing"),

@@ -144,7 +144,7 @@ STEPS = {
     "edit": lambda listed: listed.edit(BLACK, listed.version, "drafter"),
     "approve": lambda listed: listed.approve(listed.version, LEADER, NOON),
     "publish": lambda listed: listed.publish(2026, 1, LEADER, NOON),
-    "withdraw": lambda listed: listed.withdraw("不属实", NOON),
+    "withdraw": lambda listed: listed.withdraw("不属实", LEADER, NOON),
 }
 ALLOWED = {
     ListState.DRAFT: {"edit", "approve", "withdraw"},

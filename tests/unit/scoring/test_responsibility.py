@@ -211,16 +211,16 @@ def test_a_bad_duty_is_refused_by_name(duty: Duty, code: str, field: str) -> Non
 
 def test_the_sample_is_sound_and_leaves_gaps_to_be_seen() -> None:
     district = District.load(DISTRICT)
-    assert {row.duty.lead for row in district.matrix} <= set(UNITS)
+    assert {row.duty.lead for row in district.responsibility} <= set(UNITS)
     contents = [content for category in district.edition.wanted.tree for content in category.contents]
-    leads = {row.code: row.duty.lead for row in district.matrix}
+    leads = {row.code: row.duty.lead for row in district.responsibility}
     assert {content.code for content in contents} - set(leads) == {"示例-设施-02"}
     for content in contents:
         for standard in content.standards:
             if standard.lead is not None and content.code in leads:
                 assert leads.get(standard.code, leads[content.code]) == standard.lead
     with pytest.raises(Invalid, match="listed-twice"):
-        checked_file([district.matrix[0], district.matrix[0]], UNITS)
+        checked_file([district.responsibility[0], district.responsibility[0]], UNITS)
 
 
 def test_days_are_those_of_china() -> None:

@@ -291,7 +291,7 @@ async def test_every_edition_is_in_the_audit_chain_with_what_it_added() -> None:
     rows = await store.find(AUDIT, {"chain": commands.CHAIN}, [("number", 1)])
     editions = await store.find(RULE_EDITIONS, {}, [("number", 1)])
     assert verify(rows) is None
-    assert [(row.number, row.who) for row in rows] == [(1, commands.FILE), (2, "li"), (3, "li")]
+    assert [(row.number, row.who) for row in rows] == [(1, commands.FILE), (2, "chief"), (3, "chief")]
     told = [{f"{rule.code}@{rule.version}": fingerprint(rule) for rule in edition.rules} for edition in editions]
     assert [row.detail for row in rows] == told
     assert [rule for edition in editions for rule in edition.rules] == (await book_of(store)).rules

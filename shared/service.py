@@ -21,7 +21,7 @@ from typing import Any, Generic, Literal
 
 import uvloop
 from fastapi import FastAPI, Request
-from starlette.routing import Mount
+from starlette.routing import BaseRoute
 from typing_extensions import TypeVar
 
 from shared import telemetry
@@ -71,8 +71,8 @@ class Service(Generic[R]):
     deadlines: Sequence[Deadline[R]] = ()
     settings: type[Settings] = Settings
     messages: Sequence[Path] = ()
-    mounts: Sequence[Mount] = ()
-    """Folders of static files."""
+    mounts: Sequence[BaseRoute] = ()
+    """Folders of static files, and routes that come after all others."""
 
     def topics(self) -> list[Topic]:
         """The topics this service writes or reads, the dead letters of its groups included.

@@ -8,6 +8,7 @@ from starlette.routing import Mount
 
 from services.portal import api, pages
 from services.portal.handlers import BOARD
+from services.portal.pages import unknown
 from services.portal.rendering import STATIC, Assets
 from services.portal.repo import HANDED, SESSIONS
 from services.portal.resources import Resources, prepare
@@ -22,5 +23,5 @@ SERVICE = Service[Resources](
     settings=Settings,
     messages=[Path(__file__).with_name("messages.json")],
     prepare=prepare,
-    mounts=[Mount("/static", Assets(directory=STATIC), name="static")],
+    mounts=[Mount("/static", Assets(directory=STATIC), name="static"), *unknown.router.routes],
 )

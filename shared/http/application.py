@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Route
 
 from shared import telemetry
 from shared.auth import Verifier, anyone, undeclared_routes
@@ -54,7 +54,7 @@ def create_app(
     state: Mapping[str, object] | None = None,
     live: Probe = _nothing,
     ready: Probe = _nothing,
-    mounts: Sequence[Mount] = (),
+    mounts: Sequence[BaseRoute] = (),
     description: str = "",
     version: str = "1",
 ) -> FastAPI:

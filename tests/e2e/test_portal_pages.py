@@ -501,7 +501,7 @@ async def rebuilt(platform: Platform) -> None:
 
 
 PAGES = ["/", "/report", "/report?category=public-toilet", "/report/done?case=20261103-ABCDEFGHJK", "/track", "/cases"]
-PAGES += ["/ranking", "/units/huanwei", "/lists", "/cases/unknown"]
+PAGES += ["/ranking", "/units/huanwei", "/lists", "/cases/unknown", "/about"]
 
 
 @pytest.mark.parametrize("address", PAGES)

@@ -42,7 +42,7 @@ from shared.http import Shares
 from shared.service import application
 from shared.store.unit import Change, Write
 from tests.inprocess import Inside
-from tests.integration.portal_world import FakeReports, a_portal, heard
+from tests.integration.portal_world import FakeReports, a_portal, heard, hidden
 from tests.unit.portal import categories
 from tests.unit.portal.events import (
     CASE,
@@ -624,6 +624,78 @@ async def test_what_is_no_text_in_a_header_harms_nothing(portal: Inside, header:
     for address in ("/photos/shown/thumb", "/track", "/cases", "/api/ranking"):
         answer = await portal.http.get(address, headers=[(header.encode(), "“é”".encode())])
         assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/nothing", "/nothing/at/all", "/units/", "/api/nothing"])
+async def test_where_nothing_is_people_get_a_page_and_programs_a_problem(portal: Inside, address: str) -> None:
+    page = await portal.http.get(address, headers={"accept": "text/html,*/*;q=0.8"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "没有这个页面" in page.text
+    problem = await portal.http.get(address, headers={"accept": "application/json"})
+    assert (problem.status_code, problem.json()["code"]) == (404, "route-not-found")
+
+
+async def test_a_wrong_method_is_told_from_a_wrong_address(portal: Inside) -> None:
+    assert (await portal.http.delete("/cases")).json()["code"] == "method-not-allowed"
+    page = await portal.http.get("/track/leave", headers={"accept": "text/html"})
+    assert page.status_code == 405
+    assert page.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "to"),
+    [
+        ("/cases/", 308, "/cases"),
+        ("/report/", 308, "/report"),
+        ("//elsewhere.example/", 404, None),
+        ("//cases/", 404, None),
+        ("/nothing/", 404, None),
+    ],
+)
+async def test_a_slash_too_many_leads_to_the_page_and_never_elsewhere(
+    portal: Inside, address: str, status: int, to: str | None
+) -> None:
+    answer = await portal.http.get(f"http://reports{address}")
+    assert (answer.status_code, answer.headers.get("location")) == (status, to)
+
+
+@pytest.mark.parametrize("address", ["/", "/report", "/cases", "/ranking", "/static/portal.css"])
+async def test_pages_and_files_come_packed_to_browsers_that_take_them_so(portal: Inside, address: str) -> None:
+    packed = await portal.http.get(address, headers={"accept-encoding": "gzip"})
+    plain = await portal.http.get(address, headers={"accept-encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert "accept-encoding" in packed.headers["vary"].lower()
+    assert int(packed.headers.get("content-length") or packed.num_bytes_downloaded) * 2 < len(plain.content)
+    if address not in {"/report"}:  # its key and its proof are others each time
+        assert packed.text == plain.text
+
+
+async def test_files_by_the_name_of_their_release_are_kept_for_ever_and_others_for_an_hour(portal: Inside) -> None:
+    page = (await portal.http.get("/")).text
+    names = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
+    assert names
+    for name in names:
+        assert "immutable" in (await portal.http.get(name)).headers["cache-control"]
+        assert "immutable" not in (await portal.http.get(name.partition("?")[0])).headers["cache-control"]
+    assert "immutable" not in (await portal.http.get("/static/portal.css?v=old")).headers["cache-control"]
+
+
+@pytest.mark.parametrize("address", ["/", "/report", "/about", "/nothing"])
+async def test_every_page_says_who_runs_it_and_leads_to_its_statements(portal: Inside, address: str) -> None:
+    page = (await portal.http.get(address, headers={"accept": "text/html"})).text
+    footer = page.partition("<footer>")[2]
+    for part in ("主办：衡阳高新区", "湘ICP备00000000号-1", "网站标识码", "/about#privacy", "/about#accessibility"):
+        assert part in footer
+    about = (await portal.http.get("/about")).text
+    assert "0734-0000000" in about
+    assert 'id="privacy"' in about
+    assert 'id="accessibility"' in about
+
+
+async def test_no_two_pages_prove_the_same_way_where_a_form_comes_from(portal: Inside) -> None:
+    proofs = {hidden(await portal.http.get("/report"))["csrf"] for _ in range(3)}
+    assert len(proofs) == 3
 
 
 async def test_a_chosen_language_stays(portal: Inside) -> None:

@@ -12,6 +12,7 @@ from services.portal.district.catalogue import Catalogue, CategoriesFile
 from services.portal.district.map import Map
 from shared.district import (
     Community,
+    DatedFile,
     DistrictFiles,
     DistrictUnusable,
     File,
@@ -35,6 +36,15 @@ class Rung:
     public: bool = False
 
 
+class Imprint(DatedFile):
+    """`portal.json`: who runs the portal, and the numbers it is registered under (备案号、网站标识码)."""
+
+    host: Name
+    contact: Name
+    icp: str = ""
+    identifier: str = ""
+
+
 class _RulesFile(File):
     rules: list[Named]
 
@@ -53,6 +63,7 @@ class _Files(DistrictFiles):
     lists: _ListsFile = Field(alias="lists.json")
     venue_types: VenueTypesFile = Field(alias="venue-types.json")
     ladder: _LadderFile = Field(alias="ladder.json", default=_LadderFile())
+    imprint: Imprint | None = Field(alias="portal.json", default=None)
 
 
 @dataclass(frozen=True)
@@ -70,10 +81,14 @@ class District:
     issuers: Mapping[str, Named]
     venue_types: Mapping[str, Named]
     rungs: Mapping[str, Rung]
+    imprint: Imprint | None = None
 
     @classmethod
     def load(cls, folder: Path) -> District:
-        """Raises DistrictUnusable with every fault. Without a `ladder.json`, no rung is known."""
+        """Raises DistrictUnusable with every fault. Without a `ladder.json`, no rung is known.
+
+        Without a `portal.json`, nobody is named as running the portal.
+        """
         files = read(folder, _Files)
         if faults := list(files.loose_ends()):
             raise DistrictUnusable(faults)
@@ -89,6 +104,7 @@ class District:
             issuers=by_code(files.lists.issuers),
             venue_types=by_code(files.venue_types.venue_types),
             rungs=by_code(files.ladder.rungs),
+            imprint=files.imprint,
         )
 
     def where(self, area: str, language: Language) -> str:

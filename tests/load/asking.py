@@ -19,8 +19,8 @@ from services.reports.district import District
 from services.reports.domain import Catalogue
 from services.reports.repo import CASES
 from services.reports.views.figures import Dimension, Period, figures
-from services.reports.views.filters import CaseFilter, Order
-from services.reports.views.lists import Position, case_page
+from services.reports.views.filters import CaseFilter, Sorting
+from services.reports.views.lists import ORDERS, case_page
 from services.reports.views.map import Box, case_map
 from services.reports.views.names import Names
 from shared.auth import Principal
@@ -120,7 +120,7 @@ class Sample:
         return cls(store, random.Random(seed), Names.of(district, Catalogue(1, district.categories)), found)
 
     async def page(
-        self, order: Order = Order.NEWEST, caller: Principal = STAFF, after: str | None = None, **wanted: Any
+        self, order: Sorting = Sorting.NEWEST, caller: Principal = STAFF, after: str | None = None, **wanted: Any
     ) -> object:
         """A page of a list."""
         return await case_page(self.store, caller, CaseFilter(**wanted), order, after, 50)
@@ -169,10 +169,11 @@ class Sample:
         start = self.chance.randint(0, len(run) - characters)
         return run[start : start + characters]
 
-    def position(self, order: Order) -> str:
+    def position(self, order: Sorting) -> str:
         """The cursor of a page somewhere in the middle."""
-        case = self.any_case() if order is Order.NEWEST else self.any_case(stage=Stage.RECTIFY.value)
-        return str(Position.of(case, order))
+        case = self.any_case() if order is Sorting.NEWEST else self.any_case(stage=Stage.RECTIFY.value)
+        keys = ORDERS[order]
+        return keys.cursor(*(case[key.field] for key in keys.keys))
 
     def box(self, degrees: float) -> Box:
         """A box of the map around a case, so many degrees wide."""

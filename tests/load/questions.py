@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from services.reports.views.figures import Dimension
-from services.reports.views.filters import CHANNELS, LEVELS, Order
+from services.reports.views.filters import CHANNELS, LEVELS, Sorting
 from services.reports.views.queue import duties_of, queue_of
 from shared.auth import Principal
 from shared.contracts.reports import CaseState, Kind, Stage
@@ -67,7 +67,7 @@ def _queue(caller: Principal, kind: str) -> Ask:
     return ask
 
 
-NEWEST, DEADLINE = Order.NEWEST, Order.DEADLINE
+NEWEST, DEADLINE = Sorting.NEWEST, Sorting.DEADLINE
 QUESTIONS = (
     Question("list: all", lambda s: s.page()),
     Question("list: from a page in the middle", lambda s: s.page(after=s.position(NEWEST))),

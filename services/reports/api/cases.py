@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from services.reports.api.access import FORBIDDEN, Anyone, actor_of, resources
 from services.reports.commands import reporting
@@ -20,7 +20,7 @@ from services.reports.views.cases import CaseView, case_view
 from shared.auth import Principal
 from shared.contracts.reports import CaseState, Channel, Kind, ReporterKind
 from shared.geo import Crs
-from shared.http import IDEMPOTENT, Router, answer, client_address
+from shared.http import IDEMPOTENT, Body, Router, answer, client_address
 from shared.roles import Role
 from shared.service import runtime_of
 from shared.store import UnitOfWork
@@ -28,12 +28,6 @@ from shared.store import UnitOfWork
 router = Router(tags=["cases"])
 OWN_CHANNELS = ("citizen", "staff", "patrol")
 """Channels whose caller reports what they saw themselves."""
-
-
-class Body(BaseModel):
-    """Input is taken literally: a misspelt field is refused, not ignored."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class ReporterIn(Body):

@@ -12,7 +12,6 @@ from fastapi import Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
 
 from services.reports.api.access import Anyone, Centre, Editor, Reader, actor_of, resources
-from services.reports.api.cases import Body
 from services.reports.commands import catalogue as commands
 from services.reports.district import District
 from services.reports.domain import Areas, Catalogue, Category, CategoryVersion, Name, Question, Why
@@ -32,7 +31,7 @@ from shared.auth import Principal
 from shared.contracts.reports import Stage
 from shared.errors import Invalid, NotFound
 from shared.geo import Crs, read_point
-from shared.http import IDEMPOTENT, Router, answer
+from shared.http import IDEMPOTENT, Body, Router, answer
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 from shared.workdays import CalendarEnds

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict
 
 from services.reports.api.access import Issuer, Reader, resources
 from services.reports.commands import documents
@@ -17,7 +16,7 @@ from services.reports.views.documents import DocumentView, paper, papers_of, vie
 from shared.documents import Format
 from shared.documents.paper import numbered
 from shared.errors import Duplicate
-from shared.http import IDEMPOTENT, Router, answer
+from shared.http import IDEMPOTENT, Body, Router, answer
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 
@@ -29,10 +28,8 @@ _PRINTED: dict[int | str, dict[str, Any]] = {
 }
 
 
-class Issue(BaseModel):
+class Issue(Body):
     """Which paper is wanted."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: DocumentKind
 

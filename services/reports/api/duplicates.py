@@ -10,7 +10,6 @@ from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
 from services.reports.api.access import Anyone, Overseer, Staff, resources
-from services.reports.api.cases import Body
 from services.reports.commands.intake import Submission, place_of
 from services.reports.domain import TEXT_LIMIT
 from services.reports.domain.repeats import Spot, spots
@@ -20,7 +19,7 @@ from shared.clock import CHINA
 from shared.contracts.reports import CaseState
 from shared.errors import Invalid, NotFound
 from shared.geo import Crs, Point
-from shared.http import Router
+from shared.http import Body, Router
 from shared.roles import STAFF
 from shared.service import runtime_of
 

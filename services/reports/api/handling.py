@@ -10,12 +10,12 @@ from fastapi import Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
 from services.reports.api.access import actor_of, may, resources
-from services.reports.api.cases import Body, Receipt, receipt
+from services.reports.api.cases import Receipt, receipt
 from services.reports.commands import handling
 from services.reports.district import District
 from services.reports.domain import PHOTO_LIMIT, TEXT_LIMIT, Actor, Case, Command
 from shared.auth import Principal
-from shared.http import IDEMPOTENT, Router, answer, answer_each
+from shared.http import IDEMPOTENT, Body, Router, answer, answer_each
 from shared.store import UnitOfWork
 
 CASES_LIMIT = 100

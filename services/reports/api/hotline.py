@@ -10,12 +10,11 @@ from fastapi import Request
 from pydantic import BaseModel, Field, JsonValue
 
 from services.reports.api.access import Importer, actor_of, resources
-from services.reports.api.cases import Body
 from services.reports.commands.hotline import ROWS_LIMIT, Outcome, import_orders, rows_of
 from shared import telemetry
 from shared.auth import Principal
 from shared.errors import Unsupported
-from shared.http import BODY_LIMIT, Router
+from shared.http import BODY_LIMIT, Body, Router
 from shared.messages import Language, Messages, language
 from shared.service import runtime_of
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from services.reports.api.access import Anyone, Reader, resources
 from services.reports.resources import Resources
 from services.reports.views.export import table
-from services.reports.views.filters import CaseFilter, Order
+from services.reports.views.filters import CaseFilter, Sorting
 from services.reports.views.lists import PAGE_LIMIT, Page, case_page
 from services.reports.views.map import Box, Map, case_map
 from services.reports.views.names import Names
@@ -41,7 +41,7 @@ Cursor = Annotated[str, Field(max_length=300)]
 class PageQuery(CaseFilter):
     """Which cases, in which order, and which page of them."""
 
-    sort: Order = Order.NEWEST
+    sort: Sorting = Sorting.NEWEST
     after: Cursor = ""
     limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 50
 
@@ -74,7 +74,7 @@ async def map_of_cases(
 async def export(request: Request, caller: Reader, wanted: Annotated[ExportQuery, Query()]) -> Response:
     """导出台账 · The same cases as a table, newest first: CSV, or Excel up to 1,048,575 cases."""
     runtime, held = runtime_of(request), resources(request)
-    filter, format = wanted.filter(caller, Order.NEWEST), wanted.format
+    filter, format = wanted.filter(caller, Sorting.NEWEST), wanted.format
     log.info("cases are exported", format=format.value, to=caller.subject)
     name = f"案件台账-{runtime.clock.now().astimezone(CHINA):%Y%m%d-%H%M}.{format.value}"
     names = await names_of(held)

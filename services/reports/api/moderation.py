@@ -10,7 +10,6 @@ from fastapi import Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
 from services.reports.api.access import MISSING, Centre, resources
-from services.reports.api.cases import Body
 from services.reports.commands import moderation
 from services.reports.commands.moderation import MODERATED_AT_ONCE, Whom
 from services.reports.domain import TEXT_LIMIT, Case, Moderation
@@ -18,7 +17,7 @@ from services.reports.domain.abuse import Ban, BanKind
 from services.reports.repo import BANS, CASES
 from services.reports.repo.reporters import Reporters
 from shared.auth import Principal
-from shared.http import IDEMPOTENT, Router, answer
+from shared.http import IDEMPOTENT, Body, Router, answer
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 from shared.store.collection import Filter

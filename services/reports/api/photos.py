@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from services.reports.api.access import FORBIDDEN, Anyone, Centre, Judge, resources
 from services.reports.commands import photos
@@ -15,7 +15,7 @@ from services.reports.resources import INTAKE
 from services.reports.views.photos import PhotoView, may_see, photo_view
 from shared.errors import NotFound
 from shared.files import MOST_BYTES, MOST_REGIONS, PHOTOS, Kind, Photo, Region, Size
-from shared.http import BODY_LIMIT, IDEMPOTENT, Router, answer, client_address, holder_of
+from shared.http import BODY_LIMIT, IDEMPOTENT, Body, Router, answer, client_address, holder_of
 from shared.roles import STAFF
 from shared.service import runtime_of
 from shared.store import UnitOfWork
@@ -49,18 +49,14 @@ class Uploaded(BaseModel):
     height: int
 
 
-class Decision(BaseModel):
+class Decision(Body):
     """Why it is done; no names or telephone numbers, as the reason is kept for ever."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: str = Field(max_length=REASON_LIMIT, examples=["可见无关人员面部"])
 
 
-class RegionIn(BaseModel):
+class RegionIn(Body):
     """A rectangle of the upright picture: fractions of its width from the left, of its height from above."""
-
-    model_config = ConfigDict(extra="forbid")
 
     left: float = Field(ge=0, le=1, examples=[0.1])
     top: float = Field(ge=0, le=1, examples=[0.2])

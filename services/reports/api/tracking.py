@@ -10,7 +10,6 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 
 from services.reports.api.access import FORBIDDEN, MISSING, Anyone, SignedIn, resources
-from services.reports.api.cases import Body
 from services.reports.commands import reporting
 from services.reports.commands.reporting import Holder, Respondent
 from services.reports.district import District
@@ -24,7 +23,7 @@ from services.reports.resources import Resources
 from shared.auth import Principal
 from shared.contracts.reports import CaseState, Kind, Stage
 from shared.errors import Invalid, Unauthenticated
-from shared.http import IDEMPOTENT, Router, answer, client_address, subscriber
+from shared.http import IDEMPOTENT, Body, Router, answer, client_address, subscriber
 from shared.messages import Language, language
 from shared.service import runtime_of
 from shared.store import UnitOfWork

@@ -57,7 +57,7 @@ Code = Annotated[str, Field(max_length=100)]
 Several: Any = Field(default=[], max_length=20)
 
 
-class Order(StrEnum):
+class Sorting(StrEnum):
     """Newest first, or what is due first first: then only cases that wait for somebody by a time."""
 
     NEWEST = "newest"
@@ -93,14 +93,14 @@ class CaseFilter(BaseModel):
     repeat: bool = False
     text: Annotated[str, Field(max_length=30)] = ""
 
-    def filter(self, caller: Principal, order: Order) -> Filter:
+    def filter(self, caller: Principal, order: Sorting) -> Filter:
         """What the store is asked. Raises what `sought_words` raises."""
         return {"$and": [*self._walk(caller, order), *self._conditions(), *self._foreign(caller)]}
 
-    def _walk(self, caller: Principal, order: Order) -> Iterator[Filter]:
+    def _walk(self, caller: Principal, order: Sorting) -> Iterator[Filter]:
         """The lists to go through in order: the shortest of those that have every case asked for."""
         unit = self.unit if caller.has(*STAFF) else caller.unit or ""
-        if order is Order.DEADLINE:
+        if order is Sorting.DEADLINE:
             yield _any("duties", self._duties(unit))
             yield {"stage_due_at": {"$gt": EPOCH}}
         elif not self.text or unit is not None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from services.reports.domain import lookup as by
 from services.reports.repo import CASES
-from services.reports.views.filters import EPOCH, Order
+from services.reports.views.filters import EPOCH, Sorting
 from services.reports.views.lists import Row, page_of
 from shared.auth import Principal
 from shared.contracts.reports import Stage
@@ -103,6 +103,6 @@ async def _task(store: Store, duty: Duty, after: str | None, limit: int) -> Task
     count, overdue, page = await asyncio.gather(
         duty.count(store),
         duty.count(store, stage_due_at={"$gt": EPOCH, "$lte": now}),
-        page_of(store, duty.filter, Order.DEADLINE, after, limit),
+        page_of(store, duty.filter, Sorting.DEADLINE, after, limit),
     )
     return Task(kind=duty.kind, count=count, overdue=overdue, cases=page.cases, next=page.next)

@@ -114,14 +114,14 @@ def _submission(body: SubmitCase, caller: Principal) -> Submission:
 
 def _sender(request: Request, body: SubmitCase, caller: Principal) -> Sender:
     """Who reports: of people the account counts too, but not where they file what others told."""
-    told = body.reporter or ReporterIn()
+    reporter = body.reporter or ReporterIn()
     theirs = body.channel in OWN_CHANNELS and not caller.has(Role.SERVICE)
     return Sender(
-        person=Person.checked(told.name, told.phone),
+        person=Person.checked(reporter.name, reporter.phone),
         account=(caller.subject or None) if theirs else None,
         address=client_address(request),
-        may_call=told.may_call,
-        may_publish=told.may_publish,
+        may_call=reporter.may_call,
+        may_publish=reporter.may_publish,
         stranger=not caller.has(*INTAKE),
     )
 

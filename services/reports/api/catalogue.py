@@ -307,14 +307,14 @@ def _shown(catalogue: Catalogue, district: District, retired: bool) -> list[Cate
 
 def _category(body: Content, code: str) -> Category:
     """The content as a category; commands give it its version."""
-    told: dict[str, Any] = body.model_dump(exclude={"code", "based_on"})
-    return _CATEGORY.validate_python({**told, "code": code, "version": 0})
+    content: dict[str, Any] = body.model_dump(exclude={"code", "based_on"})
+    return _CATEGORY.validate_python({**content, "code": code, "version": 0})
 
 
 def _version(made: CategoryVersion) -> VersionView:
-    told: dict[str, Any] = _CATEGORY.dump_python(made.category)
-    told["points"] = _plain(made.category.points)
-    return VersionView.model_validate({**told, "made_at": made.made_at, "made_by": made.made_by})
+    content: dict[str, Any] = _CATEGORY.dump_python(made.category)
+    content["points"] = _plain(made.category.points)
+    return VersionView.model_validate({**content, "made_at": made.made_at, "made_by": made.made_by})
 
 
 def _plain(points: Decimal) -> str:

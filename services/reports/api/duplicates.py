@@ -127,10 +127,10 @@ async def repeats(
 
 def _told(request: Request, found: Iterable[Similar], *, staff: bool) -> list[SimilarCase]:
     now = runtime_of(request).clock.now()
-    told = []
+    similar = []
     for each in found:
         case, seen = each.case, each.case.snapshot()
-        told.append(
+        similar.append(
             SimilarCase(
                 case=case.id,
                 state=case.state,
@@ -144,7 +144,7 @@ def _told(request: Request, found: Iterable[Similar], *, staff: bool) -> list[Si
                 why=each.why,
             )
         )
-    return told
+    return similar
 
 
 def _spot(spot: Spot) -> RepeatSpot:

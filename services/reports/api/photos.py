@@ -182,5 +182,5 @@ async def _redrawn(request: Request, id: str, decide: Callable[[UnitOfWork], Awa
 
 def _knows(request: Request, tag: str) -> bool:
     """Whether the caller has what the tag names (RFC 9110, 13.1.2)."""
-    told = ",".join(request.headers.getlist("if-none-match"))
-    return tag in {each.strip().removeprefix("W/") for each in told.split(",")}
+    tags = ",".join(request.headers.getlist("if-none-match"))
+    return tag in {each.strip().removeprefix("W/") for each in tags.split(",")}

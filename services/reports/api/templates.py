@@ -51,8 +51,8 @@ async def templates_for(request: Request, id: str, caller: Handler, step: Comman
         raise NotFound("cases-not-found", id=id)
     if not sees_inside(case, caller):
         raise Forbidden("case-of-another-unit", unit=caller.unit or "")
-    told = placeholders(case, await names_of(held), runtime.clock.now())
+    filled = placeholders(case, await names_of(held), runtime.clock.now())
     return [
-        TemplateView(code=each.code, step=each.step, name=each.name, text=each.fill(told), categories=each.categories)
+        TemplateView(code=each.code, step=each.step, name=each.name, text=each.fill(filled), categories=each.categories)
         for each in held.templates.of(step, case.category)
     ]

@@ -37,14 +37,14 @@ async def open_case(uow: UnitOfWork, reference: Reference, finding: FindingRecor
         return None
     district = reference.district
     categories = (await reference.catalogue.current()).categories
-    told = categories.get(finding.category)
-    category = told or categories[district.fallback]
+    known = categories.get(finding.category)
+    category = known or categories[district.fallback]
     category = replace(category, indicators=tuple(dict.fromkeys((*category.indicators, *finding.indicators))))
     areas = district.areas_at(Point(finding.place.longitude, finding.place.latitude))
     place = _place(finding, areas)
     routing = Routing(None, Why.TRIAGE)
-    if told is not None and areas is not None:
-        routing = _routed(district, finding, told, areas, uow.now)
+    if known is not None and areas is not None:
+        routing = _routed(district, finding, known, areas, uow.now)
     submission = Submission(
         category=category.code,
         longitude=place.longitude,
@@ -53,7 +53,7 @@ async def open_case(uow: UnitOfWork, reference: Reference, finding: FindingRecor
         channel=Channel.INSPECTION,
         reporter_kind=ReporterKind.INSPECTOR,
     )
-    faults = [] if told else [f"类别 {_plain(finding.category, NOTED)} 不在目录中"]
+    faults = [] if known else [f"类别 {_plain(finding.category, NOTED)} 不在目录中"]
     if areas is None:
         faults.append(f"地点不在{district.name.zh}范围内")
     note = "；".join([*_noted(finding, min(finding.found_at, uow.now)), *faults])
@@ -63,9 +63,9 @@ async def open_case(uow: UnitOfWork, reference: Reference, finding: FindingRecor
 
 
 def _place(finding: FindingRecorded, areas: Areas | None) -> Place:
-    told, address = finding.place, _plain(finding.place.address, ADDRESS_LIMIT)
+    spot, address = finding.place, _plain(finding.place.address, ADDRESS_LIMIT)
     community, grid = (areas.community, areas.grid) if areas else ("", "")
-    return Place(told.longitude, told.latitude, community, address, grid=grid)
+    return Place(spot.longitude, spot.latitude, community, address, grid=grid)
 
 
 def _routed(district: District, finding: FindingRecorded, category: Category, areas: Areas, at: datetime) -> Routing:

@@ -35,8 +35,8 @@ async def moderate(
     for place, id in enumerate(ids):
         if id not in found:
             raise Invalid("case-unknown", field=f"cases.{place}", given=id[:100])
-        told = reporters.person_if_readable(found[id].reporter).taken_out_of(reason)
-        await record(uow, who, Action.MODERATE, id, told, {"moderation": moderation.value})
+        redacted = reporters.person_if_readable(found[id].reporter).taken_out_of(reason)
+        await record(uow, who, Action.MODERATE, id, redacted, {"moderation": moderation.value})
     parts = await uow.load(CASES, [part for case in found.values() for part in case.children])
     for case in (*found.values(), *parts.values()):
         if moderation is Moderation.APPROVED and case.reporter is not None and not case.reporter.may_publish:

@@ -184,7 +184,7 @@ def tidied(category: Category) -> Category:
 
 def changed(one: Category, other: Category) -> list[str]:
     """The fields in which two versions differ, but for their number."""
-    names = (told.name for told in fields(Category) if told.name != "version")
+    names = (field.name for field in fields(Category) if field.name != "version")
     return [name for name in names if getattr(one, name) != getattr(other, name)]
 
 

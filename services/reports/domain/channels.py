@@ -46,7 +46,7 @@ class Origin:
     photos: tuple[str, ...] = ()
 
 
-def reporter_of(channel: Channel, told: ReporterKind | None, roles: Collection[str]) -> ReporterKind:
+def reporter_of(channel: Channel, claimed: ReporterKind | None, roles: Collection[str]) -> ReporterKind:
     """In which capacity somebody reports whose case a caller with these roles files; untold, as is usual there.
 
     Raises Forbidden: channel-reserved; reporter-kind-reserved for one that does not come by this channel, and for
@@ -55,7 +55,7 @@ def reporter_of(channel: Channel, told: ReporterKind | None, roles: Collection[s
     entrance = ENTRANCES.get(channel)
     if entrance is None or (entrance.roles is not None and entrance.roles.isdisjoint(roles)):
         raise Forbidden("channel-reserved", field="channel", channel=channel.value)
-    kind = told or entrance.reporters[0]
+    kind = claimed or entrance.reporters[0]
     unproved = kind is ReporterKind.VOLUNTEER and entrance.roles is None and VOLUNTEER not in roles
     if kind not in entrance.reporters or unproved:
         raise Forbidden("reporter-kind-reserved", field="reporter_kind", kind=kind.value)

@@ -68,10 +68,10 @@ class Clock:
         """What is to be told by `now`, each once. A warning that comes too late is left out."""
         if self._silent:
             return []
-        told = [moment for moment in self.ahead if moment.at <= now]
-        self.ahead = self.ahead[len(told) :]
-        levels = [moment for moment in told if moment.level]
-        return levels or told
+        reached = [moment for moment in self.ahead if moment.at <= now]
+        self.ahead = self.ahead[len(reached) :]
+        levels = [moment for moment in reached if moment.level]
+        return levels or reached
 
     def stop(self, now: datetime) -> None:
         """Let it stand still."""

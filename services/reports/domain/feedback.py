@@ -115,9 +115,9 @@ class Tracker:
     def _content(self, case: Case, fact: Fact, mine: bool) -> tuple[str, tuple[str, ...]]:
         """The words, for whom they were meant, and the photos that everybody may see."""
         asked = fact.command is Command.ASK_REPORTER and self.part is Part.REPORTER
-        told = fact.public or fact.command is Command.REPLY
-        photos = [photo for photo in fact.photos if photo not in case.hidden_photos] if told and case.is_shown else ()
-        return fact.note if mine or told or asked else "", tuple(photos)
+        meant = fact.public or fact.command is Command.REPLY
+        photos = [photo for photo in fact.photos if photo not in case.hidden_photos] if meant and case.is_shown else ()
+        return fact.note if mine or meant or asked else "", tuple(photos)
 
 
 _COMMANDS = {

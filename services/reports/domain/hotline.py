@@ -129,23 +129,23 @@ class Sheet:
         """
         if SURPLUS in row:
             raise Invalid("cells-surplus")
-        told = {column: self._cell(row, column) for column in Column}
+        cells = {column: self._cell(row, column) for column in Column}
         number = self.number(row)
-        for needed, filled in ((Column.ORDER, number), (Column.TEXT, told[Column.TEXT])):
+        for needed, filled in ((Column.ORDER, number), (Column.TEXT, cells[Column.TEXT])):
             if not filled:
                 raise Invalid("cell-required", field=needed)
         return Order(
             id=number,
-            received_at=self._moment(_folded(told[Column.RECEIVED_AT])),
-            category=plain_text(told[Column.CATEGORY], Column.CATEGORY, NAME_LIMIT),
-            community=plain_text(told[Column.COMMUNITY], Column.COMMUNITY, NAME_LIMIT),
-            address=told[Column.ADDRESS],
-            spot=_spot(_folded(told[Column.LONGITUDE]), _folded(told[Column.LATITUDE])),
-            text=told[Column.TEXT],
-            caller=_unless_nothing(told[Column.CALLER]),
-            phone=_unless_nothing(visible(told[Column.PHONE])),
-            may_call=self._agreed(told, Column.MAY_CALL),
-            may_publish=self._agreed(told, Column.MAY_PUBLISH),
+            received_at=self._moment(_folded(cells[Column.RECEIVED_AT])),
+            category=plain_text(cells[Column.CATEGORY], Column.CATEGORY, NAME_LIMIT),
+            community=plain_text(cells[Column.COMMUNITY], Column.COMMUNITY, NAME_LIMIT),
+            address=cells[Column.ADDRESS],
+            spot=_spot(_folded(cells[Column.LONGITUDE]), _folded(cells[Column.LATITUDE])),
+            text=cells[Column.TEXT],
+            caller=_unless_nothing(cells[Column.CALLER]),
+            phone=_unless_nothing(visible(cells[Column.PHONE])),
+            may_call=self._agreed(cells, Column.MAY_CALL),
+            may_publish=self._agreed(cells, Column.MAY_PUBLISH),
         )
 
     def _cell(self, row: Mapping[str, object], column: Column) -> str:
@@ -168,32 +168,32 @@ class Sheet:
             raise Invalid("text-too-long", field=column, limit=CELL_LIMIT)
         return text.strip()
 
-    def _moment(self, told: str) -> datetime | None:
-        for form in self.times if told else ():
+    def _moment(self, text: str) -> datetime | None:
+        for form in self.times if text else ():
             with suppress(ValueError, OverflowError):
-                moment = datetime.strptime(told, form)  # noqa: DTZ007  (what names no zone is local time)
+                moment = datetime.strptime(text, form)  # noqa: DTZ007  (what names no zone is local time)
                 return (moment if moment.tzinfo else moment.replace(tzinfo=CHINA)).astimezone(UTC)
-        if told:
+        if text:
             raise Invalid("cell-unreadable", field=Column.RECEIVED_AT)
         return None
 
-    def _agreed(self, told: Mapping[Column, str], column: Column) -> bool:
-        answer = _folded(told[column]).casefold()
+    def _agreed(self, cells: Mapping[Column, str], column: Column) -> bool:
+        answer = _folded(cells[column]).casefold()
         if answer not in {"", *self.yes, *self.no}:
             raise Invalid("cell-unreadable", field=column)
         return answer in self.yes
 
 
 def _spot(longitude: str, latitude: str) -> tuple[float, float] | None:
-    for column, told, other in ((Column.LONGITUDE, longitude, latitude), (Column.LATITUDE, latitude, longitude)):
-        if other and not told:
+    for column, text, other in ((Column.LONGITUDE, longitude, latitude), (Column.LATITUDE, latitude, longitude)):
+        if other and not text:
             raise Invalid("coordinate-missing", field=column)
     return (_number(longitude, Column.LONGITUDE), _number(latitude, Column.LATITUDE)) if longitude else None
 
 
-def _number(told: str, column: Column) -> float:
+def _number(text: str, column: Column) -> float:
     try:
-        return float(told)
+        return float(text)
     except ValueError:
         raise Invalid("cell-unreadable", field=column) from None
 

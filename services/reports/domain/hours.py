@@ -100,8 +100,8 @@ def in_words(when: When) -> Name:
     """The hours as an addition to a sentence, its comma included; nothing for always."""
     if isinstance(when, Hours):
         return _HOURS[when]
-    told = [_window_in_words(window) for window in when]
-    return Name("，" + "、".join(each.zh for each in told), ", " + ", ".join(each.en for each in told))
+    windows = [_window_in_words(window) for window in when]
+    return Name("，" + "、".join(each.zh for each in windows), ", " + ", ".join(each.en for each in windows))
 
 
 def _window_in_words(window: Window) -> Name:

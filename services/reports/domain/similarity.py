@@ -86,8 +86,8 @@ def spot_of(case: Case) -> Point:
 
 def _pairs(text: str) -> Counter[str]:
     folded = unicodedata.normalize("NFKC", text).casefold()
-    told = _PERSONAL.sub("", "".join(character for character in folded if _counts(character)))
-    return Counter(map("".join, pairwise(told))) if len(told) > 1 else Counter(told)
+    letters = _PERSONAL.sub("", "".join(character for character in folded if _counts(character)))
+    return Counter(map("".join, pairwise(letters))) if len(letters) > 1 else Counter(letters)
 
 
 def _counts(character: str) -> bool:

@@ -45,9 +45,9 @@ class Template:
         """Whether it is for the step and the category; None: for any."""
         return step in {None, self.step} and (category is None or not self.categories or category in self.categories)
 
-    def fill(self, told: Mapping[str, str]) -> str:
-        """The text for a case; `told` has all PLACEHOLDERS."""
-        return self.text.format_map(told)
+    def fill(self, values: Mapping[str, str]) -> str:
+        """The text for a case; `values` has all PLACEHOLDERS."""
+        return self.text.format_map(values)
 
     def faults(self) -> Iterator[str]:
         """What is wrong with it, so that filling it in can never fail."""

@@ -221,8 +221,8 @@ def _states() -> Iterator[str]:
     for state in _ORDER:
         stage = _named(STAGES_ZH, STAGES[state]) if state in STAGES else "—"
         commands = [row.command for row in TABLE if state in row.sources and row.sources != STATES]
-        told = "、".join(_named(COMMANDS_ZH, each) for each in commands) or "—"
-        yield f"| {_named(STATES_ZH, state)} | {stage} | {told} |"
+        possible = "、".join(_named(COMMANDS_ZH, each) for each in commands) or "—"
+        yield f"| {_named(STATES_ZH, state)} | {stage} | {possible} |"
     yield from ("", "需现场核实的案件受理后先等待核实（`site-check`）；任何状态都可以备注（`comment`）。")
     yield from ("A case that has to be looked at first waits for that; a comment is possible in any state.", "")
 

@@ -56,9 +56,9 @@ class Reporters:
         said_nothing = not (person.name or person.phone or account)
         if said_nothing and sender.may_call and sender.may_publish:
             return None
-        told = json.dumps([person.name, person.phone], ensure_ascii=False)
+        plain = json.dumps([person.name, person.phone], ensure_ascii=False)
         return Reporter(
-            sealed=self.vault.seal(told) if person.name or person.phone else None,
+            sealed=self.vault.seal(plain) if person.name or person.phone else None,
             account=self.vault.digest(ACCOUNT, account) if account else None,
             phone=self.vault.digest(PHONE, same_number(person.phone, terms.area_code)) if person.phone else None,
             may_call=sender.may_call,

@@ -74,8 +74,8 @@ def _time(field: str) -> Callable[[Document, Names], Cell]:
 
 def _as_it_is(field: str) -> Callable[[Document, Names], Cell]:
     def cell(case: Document, _: Names) -> Cell:
-        told: str | int | None = case[field]
-        return "" if told is None else told
+        value: str | int | None = case[field]
+        return "" if value is None else value
 
     return cell
 

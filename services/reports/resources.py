@@ -61,11 +61,9 @@ class Limits:
             self._looks.take(subscriber(client_address(request)))
 
     def hand_in(self, request: Request, caller: Principal) -> None:
-        """Somebody hands in a photo. Raises TooMany."""
+        """Somebody hands in a photo: by their account, or else from their address. Raises TooMany."""
         if not caller.has(*STAFF, *INTAKE):
-            self._photos.take(subscriber(client_address(request)))
-            if caller.subject:
-                self._photos.take(f"account {caller.subject}")
+            self._photos.take(f"account {caller.subject}" if caller.subject else subscriber(client_address(request)))
 
 
 def _per_minute(times: float) -> RateLimit:

@@ -223,6 +223,8 @@ async def test_strangers_hand_in_so_many_photos_a_minute(scene: Scene) -> None:
     # A slow machine gives some more meanwhile.
     assert (429, "rate-limited") in answers[PER_MINUTE:]
     assert (await scene.upload(from_telephone(), "citizen")).status_code == 201
+    signed_in = [refusal_of(await scene.upload(b"x", "citizen")) for _ in range(3 * PER_MINUTE)]
+    assert (429, "rate-limited") in signed_in[PER_MINUTE:], "an account has a limit, too"
 
 
 async def test_photos_handed_in_at_once_are_all_there(scene: Scene) -> None:
@@ -302,6 +304,8 @@ async def test_only_the_office_gets_the_original(scene: Scene) -> None:
     assert given.headers["cache-control"] == "no-store"
     assert given.headers["content-disposition"] == f'attachment; filename="{photo}.jpeg"'
     assert given.headers["content-security-policy"].startswith("sandbox")
+    handed_out = [row for row in (await scene.view(photo))["decisions"] if row["what"] == "photo.original"]
+    assert sorted(row["who"] for row in handed_out) == ["wang", "zhou"], "whoever got it stands in the log"
     assert {who: answer.status_code for who, answer in answers.items()} == {
         "verifier": 403,
         "officer": 403,
@@ -461,7 +465,6 @@ async def test_a_photo_is_out_of_sight_while_it_is_redrawn(scene: Scene) -> None
     assert await statuses(scene, photo, tags) == {404}
     assert (await scene.view(photo))["redrawing"] is True
     assert (await scene.see(photo, "original", "office")).status_code == 200
-    await scene.claim(photo)
     await scene.later(AGAIN_AFTER)
     assert await statuses(scene, photo, tags) == {200}
     assert (await scene.view(photo))["redrawing"] is False
@@ -585,13 +588,15 @@ async def test_staff_reads_what_the_camera_noted_and_how_far_it_is_from_the_case
     photo = await scene.uploaded(from_telephone(6, "HEIC"))
     assert (await scene.view(photo))["noted"]["metres_from_case"] is None
     await scene.claim(photo)
-    told = await scene.view(photo, "verifier")
+    told = await scene.view(photo, "office")
     assert told["noted"] == {
         "longitude": 112.601111,
         "latitude": 26.89,
         "metres_from_case": 110,
         "taken_at": "2026-03-01T08:20:30Z",
     }
+    verifier = (await scene.view(photo, "verifier"))["noted"]
+    assert (verifier["longitude"], verifier["latitude"], verifier["metres_from_case"]) == (None, None, 110)
     assert (told["kind"], told["width"], told["height"], told["case"]) == ("heic", 640, 480, "case-1")
     assert told["sha256"] == sha256(from_telephone(6, "HEIC")).hexdigest()
     plain = await scene.uploaded(encoded(corners()))

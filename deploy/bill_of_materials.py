@@ -39,8 +39,8 @@ def _python() -> Iterator[Component]:
 
 
 def _licence(distribution: Distribution) -> str | None:
-    told = dict(distribution.metadata.items())  # type: ignore[attr-defined]  # an email.message.Message
-    licence = told.get("License-Expression") or told.get("License")
+    metadata = dict(distribution.metadata.items())  # type: ignore[attr-defined]  # an email.message.Message
+    licence = metadata.get("License-Expression") or metadata.get("License")
     return licence if licence and len(licence) < 60 and "\n" not in licence else None
 
 

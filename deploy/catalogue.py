@@ -44,12 +44,10 @@ def rights(service: str) -> list[Right]:
         Right("topic", topic, "literal", _operations(topic in read, topic in written))
         for topic in sorted(read | written)
     ]
-    for group in sorted(groups):
-        if group in generations:  # each generation has a group and dead letters of its own, made when it is built
-            listed.append(Right("topic", f"{group}.", "prefix", ("Create", "Describe", "Write")))
-            listed.append(Right("group", f"{group}.", "prefix", ("Describe", "Read")))
-        else:
-            listed.append(Right("group", group, "literal", ("Describe", "Read")))
+    # Each generation has dead letters of its own, made when it is built.
+    listed += [Right("topic", f"{group}.", "prefix", ("Create", "Describe", "Write")) for group in sorted(generations)]
+    # Of its own: a generation and a verification are groups beside the ones that are known before.
+    listed.append(Right("group", f"{service}.", "prefix", ("Describe", "Read")))
     return listed
 
 
@@ -70,11 +68,11 @@ def read_models(service: str) -> set[str]:
 
 def document() -> str:
     """The catalogue as the chart reads it."""
-    told = {
+    catalogue = {
         "topics": [{"name": name, "partitions": partitions} for name, partitions in sorted(topics())],
         "users": [{"service": name, "rights": [asdict(right) for right in rights(name)]} for name in SERVICES],
     }
-    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(catalogue, indent=1, ensure_ascii=False) + "\n"
 
 
 def acls(namespace: str = "", prefix: str = "chuangwen-") -> Iterator[list[str]]:

@@ -348,6 +348,7 @@ def main(service: Service[R]) -> None:
 
 
 async def _run(service: Service[R], settings: Settings, role: Role) -> int:
+    telemetry.introduce(service.name, role)
     return await Process(connect(service, settings), role).run()
 
 

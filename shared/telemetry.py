@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import secrets
 import sys
@@ -26,6 +27,13 @@ FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 """Seconds of a request, a commit or a batch."""
 FRESHNESS = (0.1, 0.5, 1, 5, 15, 30, 60, 300, 900, 3600)
 """Seconds from a fact to its effect; 30 s and 300 s are the edges of the freshness objective."""
+
+# --- the process --------------------------------------------------------------------------------------------
+BUILD_INFO = Gauge(
+    "chuangwen_build_info",
+    "1, labelled with what runs: service, role, version, revision",
+    ["service", "role", "version", "revision"],
+)
 
 # --- HTTP ---------------------------------------------------------------------------------------------------
 HTTP_SERVER_REQUEST_DURATION_SECONDS = Histogram(
@@ -122,6 +130,12 @@ DEADLINES_FIRED = Counter("deadlines_fired_total", "Due documents turned into a 
 EVENT_LOOP_LAG_SECONDS = Histogram(
     "event_loop_lag_seconds", "How much later than asked for a sleeping task wakes", buckets=FAST
 )
+
+
+def introduce(service: str, role: str) -> None:
+    """Tell what runs here: the version and revision that the image was built with, `dev` outside any."""
+    version = os.environ.get("CHUANGWEN_VERSION", "dev")
+    BUILD_INFO.labels(service, role, version, os.environ.get("CHUANGWEN_REVISION", "")).set(1)
 
 
 def exposition() -> tuple[bytes, str]:

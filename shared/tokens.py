@@ -39,8 +39,8 @@ class ClientCredentials:
             self._url, data=b"grant_type=client_credentials", headers={"Authorization": f"Basic {identity}"}
         )
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
-            told = json.load(answer)
-        token, lasts = told.get("access_token"), told.get("expires_in", 300)
+            granted = json.load(answer)
+        token, lasts = granted.get("access_token"), granted.get("expires_in", 300)
         if not isinstance(token, str) or not isinstance(lasts, int | float):
             raise ValueError("the token endpoint gave no access_token")
         return token, float(lasts)

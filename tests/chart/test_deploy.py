@@ -63,14 +63,14 @@ def test_compose_writes_no_secret_down() -> None:
                 assert value.startswith("${"), name
                 assert ":-}" in value or ":?" in value, f"{name} has a default"
     asked = set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text())) - {"VERSION"}
-    told = set(re.findall(r"^(\w+)=", (DEPLOY / "env.example").read_text(), flags=re.MULTILINE))
-    assert asked == told
+    offered = set(re.findall(r"^(\w+)=", (DEPLOY / "env.example").read_text(), flags=re.MULTILINE))
+    assert asked == offered
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_what_compose_and_the_chart_set_are_settings(service: str) -> None:
     app: Service[Any] = importlib.import_module(f"services.{service}.app").SERVICE
-    known = {name.upper() for name in app.settings.model_fields} | {"METRICS_PORT"}
+    known = {name.upper() for name in app.settings.model_fields}
     addresses = {f"{other.upper()}_URL" for other in SERVICES}
     assert OURS[service]["environment"].keys() - addresses <= known
     needed = {name.upper() for name, field in app.settings.model_fields.items() if field.is_required()}

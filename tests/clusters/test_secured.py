@@ -209,7 +209,7 @@ async def test_brokers_whose_authority_is_renewed_are_spoken_to_without_a_restar
 # ---- what settings refuse ----
 
 
-def test_certificates_that_are_none_are_told_at_the_start(secured: Secured, tmp_path: Path) -> None:
+def test_certificates_that_are_none_are_named_at_the_start(secured: Secured, tmp_path: Path) -> None:
     (tmp_path / "ca.crt").write_text("no certificate")
     settings = StoreSettings(mongodb_uri=secured.mongodb.address, mongodb_ca_file=tmp_path / "ca.crt")
     with pytest.raises(Misconfigured, match="MONGODB_CA_FILE"):

@@ -165,13 +165,13 @@ def test_it_serves_without_any_right_and_ends_in_order(
     try:
         container.start()
         container.wait_until_ready()
-        told = json.loads(container.run(_LOOK))
-        assert told["uid"] == 10001
-        assert told["root"] == "refused"
-        assert told["tmp"] == "written"
-        assert int(told["CapEff"], 16) == 0
-        assert told["NoNewPrivs"] == "1"
-        assert told["Seccomp"] == "2"
+        found = json.loads(container.run(_LOOK))
+        assert found["uid"] == 10001
+        assert found["root"] == "refused"
+        assert found["tmp"] == "written"
+        assert int(found["CapEff"], 16) == 0
+        assert found["NoNewPrivs"] == "1"
+        assert found["Seccomp"] == "2"
         if name == "reports-api":
             body = {"category": "water-pipe", "longitude": 112.6012, "latitude": 26.8901, "text": "水管破裂"}
             assert httpx.post(f"http://127.0.0.1:{container.http}/cases", json=body).status_code == 201
@@ -184,10 +184,10 @@ def test_it_serves_without_any_right_and_ends_in_order(
 
 
 def test_it_is_small_labelled_and_brings_its_bill_of_materials(image: str) -> None:
-    (told,) = (json.loads(_run("buildah", *STORE, "inspect", "--type", "image", image))["OCIv1"],)
-    assert told["config"]["User"] == "10001:10001"
-    assert told["config"]["Entrypoint"] == ["python", "-m"]
-    assert told["config"]["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+    (built,) = (json.loads(_run("buildah", *STORE, "inspect", "--type", "image", image))["OCIv1"],)
+    assert built["config"]["User"] == "10001:10001"
+    assert built["config"]["Entrypoint"] == ["python", "-m"]
+    assert built["config"]["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
     container = _run("buildah", *STORE, "from", image).strip()
     try:
         root = Path(_run("buildah", *STORE, "mount", container).strip())

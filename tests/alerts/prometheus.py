@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from deploy.local.tools import LOCAL, Missing, locked, say
+from deploy.local.tools import LOCAL, Missing, inform, locked
 
 FOLDER = LOCAL / "prometheus"
 PACKAGE = "prometheus"
@@ -28,7 +28,7 @@ def program(name: str) -> Path:
 def _fetch() -> None:
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
         raise Missing("Prometheus is missing: install it so that `promtool` and `prometheus` are on PATH.")
-    say("Fetching Prometheus from Debian's packages (once, 20 MB) ...")
+    inform("Fetching Prometheus from Debian's packages (once, 20 MB) ...")
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         if not _downloaded(folder):

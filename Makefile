@@ -61,7 +61,7 @@ demo: up ## replay sample days of a district at high speed against the running s
 
 # ---- checks ----
 
-.PHONY: lint docs format test test-chart test-image fuzz chaos bench scale
+.PHONY: lint docs format test test-chart test-alerts test-image fuzz chaos bench scale
 lint: $(READY) ## style, types, import rules, dependencies
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -86,6 +86,9 @@ test-chart: $(READY) ## the chart alone: both Helms, schemas, policies, refusals
 
 fuzz: $(READY) ## ask every service for anything in every role and look for faults; REQUESTS=100000
 	@$(RUN) tests.fuzz --requests $(REQUESTS)
+
+test-alerts: $(READY) ## cause every fault and see its alert go off in a real Prometheus (minutes)
+	@$(RUN) tests.alerts
 
 test-image: $(READY) ## build the image and run it without any right, as a cluster does (minutes; root on Debian)
 	@$(RUN) pytest tests/image

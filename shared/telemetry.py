@@ -29,7 +29,7 @@ FRESHNESS = (0.1, 0.5, 1, 5, 15, 30, 60, 300, 900, 3600)
 """Seconds from a fact to its effect; 30 s and 300 s are the edges of the freshness objective."""
 
 # --- the process --------------------------------------------------------------------------------------------
-BUILD_INFO = Gauge(
+CHUANGWEN_BUILD_INFO = Gauge(
     "chuangwen_build_info",
     "1, labelled with what runs: service, role, version, revision",
     ["service", "role", "version", "revision"],
@@ -135,7 +135,7 @@ EVENT_LOOP_LAG_SECONDS = Histogram(
 def introduce(service: str, role: str) -> None:
     """Tell what runs here: the version and revision that the image was built with, `dev` outside any."""
     version = os.environ.get("CHUANGWEN_VERSION", "dev")
-    BUILD_INFO.labels(service, role, version, os.environ.get("CHUANGWEN_REVISION", "")).set(1)
+    CHUANGWEN_BUILD_INFO.labels(service, role, version, os.environ.get("CHUANGWEN_REVISION", "")).set(1)
 
 
 def exposition() -> tuple[bytes, str]:

@@ -14,6 +14,7 @@ import yaml
 from deploy import dashboards
 from deploy.local.tools import ROOT, Missing
 from tests.alerts import prometheus
+from tests.alerts.__main__ import FAULTS
 from tests.alerts.cases import CASES
 from tests.alerts.rules import CLUSTER, DASHBOARDS, alerts, asked, dashboard_expressions, groups, recorded, rules, write
 from tests.alerts.scrape import exported
@@ -44,6 +45,17 @@ def test_prometheus_accepts_every_rule(name: str, tmp_path: Path) -> None:
 
 def test_every_alert_has_a_case_and_every_case_an_alert() -> None:
     assert CASES.keys() == alerts().keys()
+
+
+def test_every_alert_on_our_own_metrics_is_caused_in_a_real_prometheus() -> None:
+    caused = [name for fault in FAULTS for name in fault.alerts]
+    assert len(caused) == len(set(caused))
+    ours = {
+        name
+        for name, rule in alerts().items()
+        if not all(each.name.startswith(("kube_", "keda_")) for each in asked(rule["expr"]))
+    }
+    assert set(caused) == ours
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -18,8 +18,8 @@ from services.scoring.domain.negative import NegativeList
 from services.scoring.domain.responsibility import FileRow
 from services.scoring.domain.rules import Rule, RuleBook
 from services.scoring.domain.rules import checked as sound_rules
-from services.scoring.domain.scheme import DistrictCodes, Edition, SchemeContent, Tree
 from services.scoring.domain.scheme_table import Dictionary
+from services.scoring.domain.schemes import DistrictCodes, Edition, SchemeContent, Tree
 from services.scoring.domain.standings import Formula
 from services.scoring.repo import CURRENT
 from shared.district import (

@@ -18,7 +18,7 @@ from services.scoring.domain.proposals import Proposal
 from services.scoring.domain.responsibility import Row
 from services.scoring.domain.results import Result
 from services.scoring.domain.rules import RuleBook
-from services.scoring.domain.scheme import Scheme, SchemeTree, StandardInForce, Timeline
+from services.scoring.domain.schemes import Scheme, SchemeTree, StandardInForce, Timeline
 from shared.attachments import ATTACHMENTS
 from shared.audit.log import AUDIT
 from shared.contracts.scoring import FactKind

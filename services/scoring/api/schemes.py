@@ -17,7 +17,7 @@ from services.scoring.commands import schemes as commands
 from services.scoring.domain.acts import Act
 from services.scoring.domain.differences import differences
 from services.scoring.domain.marking import COUNT_LIMIT, Marking, RuleKind
-from services.scoring.domain.scheme import (
+from services.scoring.domain.schemes import (
     LIST_LIMIT,
     NAME_LIMIT,
     STANDARDS_LIMIT,

@@ -21,7 +21,6 @@ from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
-from services.scoring.domain.scheme import STANDARDS_LIMIT, Tree
 from services.scoring.domain.scheme_table import (
     COLUMNS_LIMIT,
     Broken,
@@ -32,6 +31,7 @@ from services.scoring.domain.scheme_table import (
     headings,
     rows_of,
 )
+from services.scoring.domain.schemes import STANDARDS_LIMIT, Tree
 from shared.errors import Invalid, Several
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from services.scoring.domain.acts import Act, decide
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.periods import SealedScheme
-from services.scoring.domain.scheme import (
+from services.scoring.domain.schemes import (
     NAME_LIMIT,
     DistrictCodes,
     Edition,

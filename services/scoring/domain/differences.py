@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from services.scoring.domain.marking import Marking
-from services.scoring.domain.scheme import Category, Content, Standard, Tree
+from services.scoring.domain.schemes import Category, Content, Standard, Tree
 
 Value = str | int | Decimal | tuple[str, ...] | None
 

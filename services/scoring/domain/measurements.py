@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.marking import Measured
-from services.scoring.domain.scheme import StandardInForce
+from services.scoring.domain.schemes import StandardInForce
 from shared.contracts.scoring import FactKind
 
 PLACE_LIMIT = 60

@@ -16,7 +16,7 @@ from enum import StrEnum
 from itertools import islice
 
 from services.scoring.domain.marking import Marking, RuleKind
-from services.scoring.domain.scheme import (
+from services.scoring.domain.schemes import (
     LIST_LIMIT,
     STANDARDS_LIMIT,
     Category,

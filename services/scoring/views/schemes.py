@@ -8,7 +8,7 @@ from decimal import Decimal
 from pydantic import BaseModel
 
 from services.scoring.domain.differences import Difference
-from services.scoring.domain.scheme import Category, Scheme, SchemeState, Tree
+from services.scoring.domain.schemes import Category, Scheme, SchemeState, Tree
 from services.scoring.repo import CURRENT, SCHEME_TREES, SCHEMES, TIMELINES
 from shared.errors import NotFound
 from shared.store import Store

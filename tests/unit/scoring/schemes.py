@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from services.scoring.domain.marking import PER_PIECE, TARGETED, Marking, RuleKind
-from services.scoring.domain.scheme import Category, Content, DistrictCodes, Method, Standard, Tree
 from services.scoring.domain.scheme_table import Dictionary
+from services.scoring.domain.schemes import Category, Content, DistrictCodes, Method, Standard, Tree
 from services.scoring.domain.writing import YEARS
 from shared.writing import tidy
 

@@ -35,7 +35,7 @@ from services.scoring.domain.proposals import ByHand
 from services.scoring.domain.responsibility import Duty, Scope
 from services.scoring.domain.results import Mark
 from services.scoring.domain.rules import Rule, Table
-from services.scoring.domain.scheme import SchemeContent
+from services.scoring.domain.schemes import SchemeContent
 from services.scoring.repo import FACTS
 from shared.auth import Access, Principal, declared_access
 from shared.contracts.scoring import FactKind, ListKind

@@ -14,7 +14,7 @@ from services.scoring.commands.rules import adopt
 from services.scoring.commands.schemes import adopt_edition, located
 from services.scoring.domain.facts import Fact
 from services.scoring.domain.rules import Rule, RuleBook, Table
-from services.scoring.domain.scheme import Edition, SchemeContent
+from services.scoring.domain.schemes import Edition, SchemeContent
 from services.scoring.handlers.facts import load_facts, on_fact
 from services.scoring.repo import CURRENT, FACTS, SCHEMES, TIMELINES
 from shared.clock import FixedClock

@@ -20,8 +20,8 @@ from deploy.local.stack import DISTRICT
 from services.scoring.api import workbook
 from services.scoring.district import District
 from services.scoring.domain.marking import Marking, RuleKind
-from services.scoring.domain.scheme import STANDARDS_LIMIT, Method, Tree
 from services.scoring.domain.scheme_table import Column, headings
+from services.scoring.domain.schemes import STANDARDS_LIMIT, Method, Tree
 from shared.errors import DomainError, Invalid, Several
 from tests.unit.scoring.schemes import SLOW, TEXTS, WORDS, a_standard, a_tree, trees
 

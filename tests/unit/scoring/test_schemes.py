@@ -12,7 +12,7 @@ from hypothesis import given
 
 from services.scoring.domain.differences import FieldChange, How, What, differences
 from services.scoring.domain.marking import Marking, RuleKind
-from services.scoring.domain.scheme import (
+from services.scoring.domain.schemes import (
     STANDARDS_LIMIT,
     Category,
     Content,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,21 +91,33 @@ class Proofs:
 
     def __init__(self) -> None:
         self._texts: list[tuple[str, list[str]]] = []
+        self._files: list[tuple[str, list[str]]] = []
+        """Tables of cases and helpers of a file of tests stand outside its functions."""
         for file in sorted((ROOT / "tests").rglob("test_*.py")):
-            for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            self._files.append((file.relative_to(ROOT).as_posix(), _texts(tree)))
+            for function in ast.walk(tree):
                 if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.name.startswith("test_"):
-                    nodes = (node.value for node in ast.walk(function) if isinstance(node, ast.Constant))
-                    texts = [value for value in nodes if isinstance(value, str)]
-                    self._texts.append((f"{file.relative_to(ROOT).as_posix()}::{function.name}", texts))
+                    self._texts.append((f"{file.relative_to(ROOT).as_posix()}::{function.name}", _texts(function)))
 
     def of(self, code: str, sentences: Messages, owner: str) -> str | None:
         """The test nearest to the service (or to `shared`); None when there is none."""
-        naming = [test for test, texts in self._texts if code in texts]
-        fixed = [sentences.text(code, language) for language in LANGUAGES]
-        shown = [part for text in fixed for part in text.split("…") if len(part) >= DISTINCT]
-        reading = [test for test, texts in self._texts if any(part in text for part in shown for text in texts)]
-        found = naming or reading
-        return min(found, key=lambda test: (owner not in test, found.index(test))) if found else None
+        for tests in (self._texts, self._files):
+            if found := _naming(code, sentences, tests):
+                return min(found, key=lambda test: (owner not in test, found.index(test)))
+        return None
+
+
+def _naming(code: str, sentences: Messages, tests: Sequence[tuple[str, list[str]]]) -> list[str]:
+    fixed = [sentences.text(code, language) for language in LANGUAGES]
+    shown = [part for text in fixed for part in text.split("…") if len(part) >= DISTINCT]
+    naming = [test for test, texts in tests if code in texts]
+    return naming or [test for test, texts in tests if any(part in text for part in shown for text in texts)]
+
+
+def _texts(tree: ast.AST) -> list[str]:
+    nodes = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return [value for value in nodes if isinstance(value, str)]
 
 
 def page() -> str:

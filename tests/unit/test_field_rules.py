@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any
 
 import httpx
@@ -27,6 +28,7 @@ class Form(BaseModel):
     above: int = Field(default=1, gt=0)
     under: int = Field(default=1, lt=9)
     items: list[int] = Field(default=[1], min_length=1)
+    day: date = date(2026, 11, 3)
 
 
 def _client() -> httpx.AsyncClient:
@@ -58,6 +60,7 @@ def _client() -> httpx.AsyncClient:
         ({"above": 0}, "above", "field-not-above", 0),
         ({"under": 9}, "under", "field-not-under", 9),
         ({"items": []}, "items", "field-too-few", 1),
+        ({"day": "1800-01-01"}, "day", "field-out-of-calendar", "1900–2200"),
     ],
     ids=str,
 )

@@ -119,7 +119,8 @@ class Caller:
 
     def _once(self, case: Case[Any]) -> None:
         self._spice.address(case.path, case.path_parameters)
-        case.query = self._spice.fields(dict(case.query or {}))
+        names = [each.name for each in case.operation.query]
+        case.query = self._spice.query(dict(case.query or {}), names)
         if isinstance(case.body, dict | list):
             case.body = self._spice.fields(case.body)
         self.figures.requests += 1

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 KEPT = 40
 """Values kept of one name; the newest push out the oldest."""
 LONGEST = 120
-HOSTILE: tuple[Any, ...] = (
-    None,
-    True,
+NUMBERS: tuple[Any, ...] = (
     -1,
     0,
     10**30,
@@ -23,7 +22,25 @@ HOSTILE: tuple[Any, ...] = (
     1e308,
     float("nan"),
     float("inf"),
+    True,
+    "1_0",
+    "1e400",
+)
+MOMENTS: tuple[Any, ...] = (
+    "0001-01-01T00:00:00+14:00",
+    "9999-12-31T23:59:59-12:00",
+    "9999-12-31T23:59:59Z",
+    "0001-01-01",
+    "9999-12-31",
+    "2027-02-29",
+    "2026-11-01T00:00:00 08:00",
     1767225600,
+    "1767225600000",
+    "2026-13",
+    "9999-12",
+    "0000-00",
+)
+TEXTS: tuple[Any, ...] = (
     "",
     " ",
     "\x00",
@@ -37,27 +54,14 @@ HOSTILE: tuple[Any, ...] = (
     "<script>alert(1)</script>",
     "{{7*7}}",
     "=1+1",
-    "1_0",
-    "1e400",
     "NaN",
     "٣",
-    "0001-01-01T00:00:00+14:00",
-    "9999-12-31T23:59:59-12:00",
-    "0001-01-01",
-    "9999-12-31",
-    "2027-02-29",
-    "2026-11-01T00:00:00 08:00",
-    "2026-13",
-    "9999-12",
-    "0000-00",
     "../../etc/passwd",
     "a" * 5000,
     "é" * 400,
-    [],
-    {},
-    {"$gt": ""},
-    [[[[[[]]]]]],
 )
+SHAPES: tuple[Any, ...] = (None, [], {}, {"$gt": ""}, [[[[[[]]]]]])
+HOSTILE: tuple[Any, ...] = (*NUMBERS, *MOMENTS, *TEXTS, *SHAPES)
 HEADERS: tuple[tuple[str, str], ...] = (
     ("If-None-Match", '"é"'),
     ("If-None-Match", "*"),
@@ -75,6 +79,7 @@ HEADERS: tuple[tuple[str, str], ...] = (
     ("Cookie", 'a="\\é"; =; language=xx'),
     ("Origin", "null"),
 )
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}")
 _SINGULAR = {"categories": "category", "seals": "period", "negative-list": "event"}
 
 
@@ -123,13 +128,20 @@ class Spice:
             if self._chance.random() < 0.85 and (value := self._known.of_address(address, name)) is not None:
                 values[name] = value
 
+    def query(self, fields: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+        """A query, and now and then one of the names that it leaves out."""
+        if names and self._chance.random() < 0.4:
+            name = self._chance.choice(names)
+            fields[name] = self._known.named(name) or self._chance.choice(HOSTILE)
+        return {name: value for name, value in self.fields(fields).items() if value is not None}
+
     def fields(self, body: Any) -> Any:
         """Fields of a query or a body."""
         if isinstance(body, dict):
             for name, value in body.items():
                 if self._chance.random() < 0.5 and (known := self._known.named(name)) is not None:
                     body[name] = [known] if isinstance(value, list) else known
-        if self._chance.random() < 0.3:
+        if self._chance.random() < 0.4:
             body = self._hurt(body)
         return body
 
@@ -141,15 +153,26 @@ class Spice:
         places = list(_places(body))
         if not places:
             return body
-        self._chance.choice(places)(self._chance.choice(HOSTILE))
+        value, replace = self._chance.choice(places)
+        replace(self._chance.choice(self._alike(value)))
         return body
 
+    def _alike(self, value: Any) -> Sequence[Any]:
+        """What hurts whoever expects such a value; now and then anything."""
+        if self._chance.random() < 0.25:
+            return HOSTILE
+        if isinstance(value, int | float):
+            return NUMBERS
+        if isinstance(value, str):
+            return MOMENTS if _MOMENT.match(value) else TEXTS
+        return SHAPES
 
-def _places(body: Any) -> Iterator[Callable[[Any], None]]:
-    """Ways to replace each value inside."""
+
+def _places(body: Any) -> Iterator[tuple[Any, Callable[[Any], None]]]:
+    """Each value inside, and the way to replace it."""
     items = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
     for key, value in list(items):
-        yield partial(body.__setitem__, key)
+        yield value, partial(body.__setitem__, key)
         yield from _places(value)
 
 

@@ -253,11 +253,19 @@ def answers(url: str) -> bool:
 
 
 def mongodb(
-    folder: Path, port: int, *, log: Path | None = None, tied: bool = True, parameters: Sequence[str] = ()
+    folder: Path,
+    port: int,
+    *,
+    name: str = "mongodb",
+    is_ready: Callable[[], bool] | None = None,
+    log: Path | None = None,
+    tied: bool = True,
+    parameters: Sequence[str] = (),
 ) -> Server:
     """A one-node replica set (a standalone server has no transactions), journaled; not yet started.
 
-    `parameters` are mongod's setParameter settings, as "name=value".
+    `parameters` are mongod's setParameter settings, as "name=value". With `is_ready` it is a member of a larger set,
+    which somebody else initiates.
     """
 
     def command() -> list[str]:
@@ -271,11 +279,11 @@ def mongodb(
         ]
 
     return Server(
-        "mongodb",
+        name,
         command,
         address=f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}",
         folder=folder,
-        is_ready=lambda: _mongodb_is_writable(port),
+        is_ready=is_ready or (lambda: _mongodb_is_writable(port)),
         log=log,
         tied=tied,
     )
@@ -303,14 +311,29 @@ def _mongodb_is_writable(port: int) -> bool:
             return False
 
 
-def kafka(folder: Path, port: int, controller_port: int, *, log: Path | None = None, tied: bool = True) -> Server:
-    """One Kafka broker that is its own controller; not yet started."""
+def kafka(
+    folder: Path,
+    port: int,
+    controller_port: int,
+    *,
+    name: str = "kafka",
+    template: Path = tools.KAFKA / "server.properties",
+    log: Path | None = None,
+    tied: bool = True,
+    **values: object,
+) -> Server:
+    """One Kafka broker that is its own controller; not yet started.
+
+    With another `template` of its properties and the `values` of that it is one of several.
+    """
 
     def command() -> list[str]:
         data, properties = folder / "data", folder / "server.properties"
         folder.mkdir(parents=True, exist_ok=True)
-        template = Template((tools.KAFKA / "server.properties").read_text())
-        properties.write_text(template.substitute(port=port, controller_port=controller_port, data=data))
+        filled = Template(template.read_text()).substitute(
+            values, port=port, controller_port=controller_port, data=data
+        )
+        properties.write_text(filled)
         logging = f"-Dlog4j2.configurationFile={tools.KAFKA / 'log4j2.properties'}"
         jvm = [tools.java(), *JVM, logging, "-cp", f"{tools.kafka_libraries()}/*"]
         if not (data / "meta.properties").exists():
@@ -319,7 +342,7 @@ def kafka(folder: Path, port: int, controller_port: int, *, log: Path | None = N
         return [*jvm, "kafka.Kafka", str(properties)]
 
     return Server(
-        "kafka",
+        name,
         command,
         address=f"127.0.0.1:{port}",
         folder=folder,

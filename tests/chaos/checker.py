@@ -7,6 +7,7 @@ their heads; standings are what the ledgers, and what the events alone, add up t
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from shared.contracts.scoring import ChargeMade, EntryPosted, StandingChanged
 from shared.event import Event
 from tests.chaos.clients import Outcome
 from tests.chaos.evidence import Evidence, Sent
+from tests.chaos.fleet import THE_RUNG
 
 POINTS_FACTOR = Decimal(1)
 """What the one rule of the run's district makes of a case's points (see `fleet.district`)."""
@@ -83,6 +85,7 @@ class _Judge:
         yield from self._deadlines()
         yield from self._effects()
         yield from self._ledgers()
+        yield from self._measures()
         yield from self._standings()
         yield from self._consumed()
         if self._e.views is not None:
@@ -180,6 +183,21 @@ class _Judge:
         if content != {(entry.unit, entry.number): entry.hash for entry in self._e.entries}:
             yield Finding(Kind.LEDGER, "what the topic tells of the ledgers is not what is stored")
 
+    def _measures(self) -> Iterator[Finding]:
+        """One letter of the lowest rung for each case whose unit's limit ran out, and papers numbered without a gap."""
+        called = {event.subject for event in self._charged}
+        reminded = Counter(measure.cause.case for measure in self._e.measures if measure.rung == THE_RUNG)
+        for case in {*called, *reminded}:
+            if reminded[case] != (case in called):
+                kind = Kind.LOST if not reminded[case] else Kind.DOUBLED if case in called else Kind.PHANTOM
+                yield Finding(kind, f"{reminded[case]} × {THE_RUNG} for {case}")
+        numbers: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for measure in self._e.measures:
+            numbers[measure.rung, measure.year].append(int(re.sub(r"^.*第|号$", "", measure.number)))
+        for series, found in numbers.items():
+            if sorted(found) != list(range(1, len(found) + 1)):
+                yield Finding(Kind.LEDGER, f"papers of {series} are numbered {sorted(found)}")
+
     def _standings(self) -> Iterator[Finding]:
         stored = {standing.id: standing.points_lost for standing in self._e.standings}
         sources = {
@@ -206,7 +224,7 @@ class _Judge:
     def _consumed(self) -> Iterator[Finding]:
         yield from (Finding(Kind.PARKED, f"{row.id}: {row.error} {row.text}") for row in self._e.parked)
         for topic, records in self._e.records.items():
-            if topic.endswith(".dlq") and records:
+            if topic.endswith(".dlq") and records and not self._e.replayed:
                 yield Finding(Kind.PARKED, f"{len(records)} records in {topic}")
         for each in self._e.subscriptions:
             for (topic, subject), last in self._e.sequences.items():

@@ -91,9 +91,7 @@ class Load:
     async def run(self) -> None:
         """Returns when the last request has its answer, or was given up."""
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
-        async with httpx.AsyncClient(
-            base_url=self._fleet.url("reports"), timeout=REQUEST_SECONDS, limits=limits
-        ) as self._client:
+        async with httpx.AsyncClient(timeout=REQUEST_SECONDS, limits=limits) as self._client:
             started = asyncio.get_running_loop().time()
             async with asyncio.TaskGroup() as lives:
                 for number in range(int(self._rate * self._seconds)):
@@ -131,7 +129,8 @@ class Load:
         patience = chance.uniform(0, 3) if chance.random() < IMPATIENT else PATIENT_SECONDS
         give_up = asyncio.get_running_loop().time() + patience
         while True:
-            answer = await self._try(path, body, headers)
+            address = chance.choice(self._fleet.addresses("reports"))
+            answer = await self._try(f"{address}{path}", body, headers)
             if answer is not None and answer.is_success:
                 receipt: dict[str, Any] = answer.json()
                 self._journal.tell(Deed(number, command, Outcome.ACKED, receipt["case"]))
@@ -143,9 +142,9 @@ class Load:
                 return None
             await asyncio.sleep(chance.uniform(0.1, 1.5))
 
-    async def _try(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> httpx.Response | None:
+    async def _try(self, address: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> httpx.Response | None:
         try:
-            return await self._client.post(path, json=body, headers=headers)
+            return await self._client.post(address, json=body, headers=headers)
         except httpx.TransportError:
             return None
 

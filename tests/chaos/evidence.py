@@ -21,11 +21,12 @@ from pymongo.errors import PyMongoError
 from services.reports.domain import Case
 from services.reports.repo import CASES
 from services.scoring.domain.ledger import Entry, Ledger, Standing
+from services.scoring.domain.measures import Measure
 from services.scoring.repo import CHARGES, ENTRIES, LEDGERS, LISTS, MATTERS, MEASURES, SCHEMES, STANDINGS
 from shared.clock import FileClock
 from shared.consumer import MARKS, PARKED, Mark, Parked, Subscription
 from shared.event import Event
-from shared.readmodel import Generation
+from shared.readmodel import LIVE, Generation
 from shared.service import Service
 from shared.store import IDEMPOTENCY, OUTBOX, Collection
 from shared.store.mongo import CODEC
@@ -60,6 +61,9 @@ class Evidence:
     marks: Mapping[str, Mark]
     subscriptions: Sequence[Subscription]
     parked: Sequence[Parked] = ()
+    replayed: bool = False
+    """What had been parked was replayed: the dead letters' copies prove nothing any more."""
+    measures: Sequence[Measure] = ()
     pending: Sequence[str] = ()
     """What had not come to rest when patience ended."""
     views: Mapping[str, Mapping[str, Any]] | None = None
@@ -68,10 +72,11 @@ class Evidence:
     """Points lost by standing, as the portal's rankings tell them."""
 
 
-def subscriptions(service: str) -> list[Subscription]:
-    """The groups of a service, those of its read models' first generation included."""
+def subscriptions(service: str, live: Mapping[str, int]) -> list[Subscription]:
+    """The groups of a service, those of its read models' live generations included."""
     found: Service = importlib.import_module(f"services.{service}.app").SERVICE
-    return [*found.subscriptions, *(model.subscribe(Generation(1)) for model in found.read_models)]
+    models = [model.subscribe(Generation(live.get(model.name, 1))) for model in found.read_models]
+    return [*found.subscriptions, *models]
 
 
 class Observer:
@@ -80,7 +85,6 @@ class Observer:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._services = sorted({process.name.partition("-")[0] for process in fleet.processes})
-        self._subscriptions = {name: subscriptions(name) for name in self._services}
         self._client: MongoClient[dict[str, Any]] = MongoClient(fleet.mongodb_uri, serverSelectionTimeoutMS=2000)
 
     def close(self) -> None:
@@ -148,6 +152,7 @@ class Observer:
             },
             entries=_all(scoring, ENTRIES),
             ledgers=_all(scoring, LEDGERS),
+            measures=_all(scoring, MEASURES),
             standings=_all(scoring, STANDINGS),
             marks={mark.id: mark for mark in marks},
             subscriptions=self._groups(),
@@ -211,7 +216,11 @@ class Observer:
         return [TopicPartition(topic["topic"], each["partition"]) for topic in found for each in topic["partitions"]]
 
     def _groups(self) -> list[Subscription]:
-        return [each for found in self._subscriptions.values() for each in found]
+        found = []
+        for name in self._services:
+            live = {model.id: model.number for model in _all(self._database(name), LIVE)}
+            found += subscriptions(name, live)
+        return found
 
     def _database(self, service: str) -> Database[dict[str, Any]]:
         return self._client.get_database(f"{self._fleet.namespace}{service}", codec_options=CODEC)

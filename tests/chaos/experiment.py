@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from tests.chaos import nemesis
 from tests.chaos.checker import Finding, Kind, judge
 from tests.chaos.clients import Deed, Journal, Load, Outcome
 from tests.chaos.evidence import Observer
-from tests.chaos.fleet import Fleet, Stage, exists
+from tests.chaos.fleet import Fleet, Stage
 from tests.chaos.nemesis import Planned
 
 START = datetime(2026, 3, 30, 9, tzinfo=CHINA)
@@ -28,6 +28,7 @@ AFTERWARDS = START + timedelta(days=40)
 CONTROL_RATE, CONTROL_SECONDS = 15.0, 2.0
 PATIENCE = 60.0
 FINDINGS_TOLD = 20
+Aftermath = Callable[[Fleet], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,17 @@ class Control:
     service: str
     role: str
     kind: Kind
+    patience: float = PATIENCE
+    """Seconds until what has not come to rest counts."""
 
 
 CONTROLS = (
     Control("offsets-before-processing", "scoring", "worker", Kind.LOST),
     Control("outbox-outside-transaction", "reports", "all", Kind.LOST),
     Control("marks-off", "scoring", "worker", Kind.DOUBLED),
+    Control("sweeper-off", "scoring", "worker", Kind.PENDING, patience=20.0),
+    Control("predecessor-check-off", "reports", "all", Kind.ORDER),
+    Control("version-guard-off", "reports", "all", Kind.LOST),
 )
 UNHARMED = (("reports", "all"), ("scoring", "worker"))
 
@@ -51,13 +57,29 @@ UNHARMED = (("reports", "all"), ("scoring", "worker"))
 async def run_seed(stage: Stage, seed: int, seconds: float, rate: float) -> dict[str, Any]:
     """The platform under `rate` cases a second and faults for so many `seconds`; what came of it (docs/chaos.md)."""
     fleet = Fleet(stage, f"seed-{seed}")
+    compose(fleet)
+    return await run_planned(fleet, seed, nemesis.plan(seed, seconds), seconds, rate)
+
+
+def compose(fleet: Fleet) -> None:
+    """One api, and two workers of each service, so that there is always one to take over."""
     fleet.add("reports", "api")
     for service in ("reports", "reports", "scoring", "scoring"):
         fleet.add(service, "worker")
-    if exists("portal"):
-        fleet.add("portal", "all")
-    planned = nemesis.plan(seed, seconds)
-    outcome = await _run(fleet, seed, rate, seconds, planned)
+    fleet.add("portal", "all")
+
+
+async def run_planned(
+    fleet: Fleet,
+    seed: int,
+    planned: Sequence[Planned],
+    seconds: float,
+    rate: float,
+    patience: float = PATIENCE,
+    aftermath: Aftermath | None = None,
+) -> dict[str, Any]:
+    """A run with these faults; what came of it. `aftermath` is what is still to be done once all is healed."""
+    outcome = await _run(fleet, seed, rate, seconds, planned, patience, aftermath)
     if outcome.findings:
         fleet.keep_logs()
     return {"seed": seed, **_told(outcome), "kills": len(planned), "exits": Counter(fleet.exits)}
@@ -71,7 +93,7 @@ async def run_control(stage: Stage, control: Control) -> dict[str, Any]:
             fleet.add_sabotaged(control.weakness, service, control.role)
         else:
             fleet.add(service, role)
-    outcome = await _run(fleet, 0, CONTROL_RATE, CONTROL_SECONDS, ())
+    outcome = await _run(fleet, 0, CONTROL_RATE, CONTROL_SECONDS, (), control.patience)
     caught = any(finding.kind is control.kind for finding in outcome.findings)
     if not caught:
         fleet.keep_logs()
@@ -92,7 +114,15 @@ class _Outcome:
     recovery: float
 
 
-async def _run(fleet: Fleet, seed: int, rate: float, seconds: float, planned: Sequence[Planned]) -> _Outcome:
+async def _run(
+    fleet: Fleet,
+    seed: int,
+    rate: float,
+    seconds: float,
+    planned: Sequence[Planned],
+    patience: float = PATIENCE,
+    aftermath: Aftermath | None = None,
+) -> _Outcome:
     supervisor: asyncio.Task[None] | None = None
     observer = Observer(fleet)
     try:
@@ -105,10 +135,15 @@ async def _run(fleet: Fleet, seed: int, rate: float, seconds: float, planned: Se
         await fleet.heal()
         await load
         fleet.show(AFTERWARDS, 1.0)
-        pending = await observer.wait_until_quiet(PATIENCE)
+        pending = await observer.wait_until_quiet(patience)
         recovery = time.monotonic() - healed
+        if aftermath is not None:
+            await aftermath(fleet)
+            pending = await observer.wait_until_quiet(patience)
         deeds = journal.deeds()
-        findings = judge(await observer.collect(deeds, pending))
+        evidence = await observer.collect(deeds, pending)
+        evidence.replayed = aftermath is not None
+        findings = judge(evidence)
         return _Outcome(list(deeds.values()), findings, recovery)
     finally:
         if supervisor is not None:

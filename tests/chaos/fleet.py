@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
+import os
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -25,9 +26,15 @@ from deploy.local import tools
 from deploy.local.servers import Server, free_port, kafka, mongodb
 from deploy.local.stack import DISTRICT
 from tests.chaos.forks import Forked, Forks, Start
+from tests.chaos.network import Wire
 from tests.processes import Platform
 
 THE_RULE = "case-overdue"
+THE_RUNG, THE_TRIGGER = "reminder", {"when": "overdue", "stage": "rectify", "level": "blue"}
+TERMINATION_SECONDS = 50.0
+"""What an orderly end may take."""
+ALONE_SECONDS = 1.0
+"""How long a primary goes on without the others: less than an election takes."""
 SESSION_SECONDS = 6.0
 """After this long a frozen consumer has lost its partitions: the least that brokers accept by our settings."""
 LOOK_SECONDS = 0.25
@@ -42,35 +49,55 @@ MONGODB_PARAMETERS = (
 class Stage:
     """One MongoDB and one Kafka of one's own, in a temporary folder; a context manager that leaves no trace."""
 
-    def __init__(self) -> None:
+    def __init__(self, parameters: Sequence[str] = MONGODB_PARAMETERS) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="chuangwen-chaos-"))
-        self.mongodb = mongodb(self.folder / "mongodb", free_port(), parameters=MONGODB_PARAMETERS)
-        self.kafka = kafka(self.folder / "kafka", free_port(), free_port())
+        self.databases = [mongodb(self.folder / "mongodb", free_port(), parameters=parameters)]
+        self.brokers = [kafka(self.folder / "kafka", free_port(), free_port())]
+        self.mongodb_uri = self.databases[0].address
+        self.bootstrap = self.brokers[0].address
+        self.settings: dict[str, str] = {}
+        """What processes are told of these servers besides their addresses."""
         self.forks = Forks()
 
     def __enter__(self) -> Self:
         self.forks.open()
-        for server in (self.mongodb, self.kafka):
-            server.launch()
-        for server in (self.mongodb, self.kafka):
-            server.wait_until_ready()
+        self.begin()
         return self
+
+    def begin(self) -> None:
+        """Start the servers and wait for them."""
+        for server in self.servers:
+            server.launch()
+        for server in self.servers:
+            server.wait_until_ready()
+
+    @property
+    def servers(self) -> list[Server]:
+        """Databases and brokers."""
+        return [*self.databases, *self.brokers]
+
+    def primary(self) -> Server:
+        """The database that takes writes."""
+        return self.databases[0]
+
+    def step_down(self) -> None:
+        """Have another database take the writes, where there is another."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.forks.close()
-        for server in (self.mongodb, self.kafka):
+        for server in self.servers:
             server.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     async def forget(self, namespace: str) -> None:
         """Drop what a run left, so that the next one's broker and database restart as fast as the first one's."""
-        with MongoClient[dict[str, Any]](self.mongodb.address) as client:
+        with MongoClient[dict[str, Any]](self.mongodb_uri) as client:
             for name in client.list_database_names():
                 if name.startswith(namespace):
                     client.drop_database(name)
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.address)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
         try:
             if topics := [name for name in await admin.list_topics() if name.startswith(namespace)]:
@@ -85,9 +112,12 @@ class Fleet(Platform):
     def __init__(self, stage: Stage, name: str) -> None:
         namespace = f"c{secrets.token_hex(4)}-"
         folder = stage.folder / f"{namespace}{name}"
-        settings = {"DISTRICT": str(district(folder))}
-        super().__init__(folder, stage.mongodb.address, stage.kafka.address, namespace, settings)
+        settings = {"DISTRICT": str(district(folder)), **stage.settings}
+        super().__init__(folder, stage.mongodb_uri, stage.bootstrap, namespace, settings)
         self.stage = stage
+        self.wires: dict[str, Wire] = {}
+        """The way of each process to the database, by its name, where it may be cut."""
+        self._addresses: defaultdict[str, list[str]] = defaultdict(list)
         self._locks: defaultdict[Server, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.exits: list[str] = []
         """Names of processes that ended by themselves, and were started again as an orchestrator would."""
@@ -95,6 +125,8 @@ class Fleet(Platform):
     async def begin(self, shown: datetime, speed: float) -> None:
         """Show the clock and start all processes at once."""
         self.show(shown, speed)
+        for wire in self.wires.values():
+            await wire.start()
         await asyncio.gather(*(asyncio.to_thread(process.start) for process in self.processes))
 
     def add(self, service: str, role: str, settings: Mapping[str, str] | None = None) -> Server:
@@ -103,21 +135,38 @@ class Fleet(Platform):
 
     def add_sabotaged(self, weakness: str, service: str, role: str) -> Server:
         """A process of a service without one of its protections (see sabotage.py)."""
-        crashed = {"SABOTAGE_CRASHED": str(self.folder / f"{service}.crashed")}
-        return self._add(service, role, "tests.chaos.sabotage", [weakness, service, role], crashed)
+        file = {"SABOTAGE_FILE": str(self.sabotage_file(service))}
+        return self._add(service, role, "tests.chaos.sabotage", [weakness, service, role], file)
+
+    def sabotage_file(self, service: str) -> Path:
+        """By this file a weakness remembers that it has struck, or hears that it is over."""
+        return self.folder / f"{service}.sabotage"
 
     def _add(
         self, service: str, role: str, module: str, arguments: Sequence[str], settings: Mapping[str, str] | None
     ) -> Server:
         port = free_port()
         if role in {"api", "all"}:
-            port = self._ports.setdefault(service, port)
+            port = port if self._addresses[service] else self._ports.setdefault(service, port)
+            self._addresses[service].append(f"http://127.0.0.1:{port}")
         name = f"{service}-{role}-{len(self.processes)}"
         environment = {**self._environment(), "HTTP_PORT": str(port), **(settings or {})}
         start = Start(module, arguments, environment, str(self.folder / f"{name}.log"))
         process = Forked(self.stage.forks, name, start, f"http://127.0.0.1:{port}", self.folder / name)
         self.processes.append(process)
         return process
+
+    def add_wired(self, service: str, role: str) -> Server:
+        """A process whose way to the database may be cut; only where there is one database."""
+        wire = Wire(free_port(), int(self.stage.databases[0].address.rpartition(":")[2].partition("/")[0]))
+        address = f"mongodb://127.0.0.1:{wire.port}/?directConnection=true"
+        process = self.add(service, role, {"MONGODB_URI": address})
+        self.wires[process.name] = wire
+        return process
+
+    def addresses(self, service: str) -> list[str]:
+        """Of all processes of a service that answer requests."""
+        return self._addresses[service]
 
     def named(self, start: str) -> list[Server]:
         """The processes whose names begin so."""
@@ -159,6 +208,59 @@ class Fleet(Platform):
             for server in servers:
                 await self._revive(server)
 
+    async def terminate(self, servers: Sequence[Server], pause: float) -> None:
+        """End each in an orderly way (SIGTERM) and start it again before the next one, as a rolling update does."""
+        for server in servers:
+            async with self._locks[server]:
+                await asyncio.to_thread(server.stop, TERMINATION_SECONDS)
+                await self._revive(server)
+            await asyncio.sleep(pause)
+
+    async def scale(self, service: str, seconds: float) -> None:
+        """One more worker for so many seconds, which then ends in an orderly way."""
+        server = self.add(service, "worker")
+        async with self._locks[server]:
+            self.processes.remove(server)
+            await asyncio.to_thread(server.launch)
+            await asyncio.sleep(seconds)
+            await asyncio.to_thread(server.stop, TERMINATION_SECONDS)
+
+    async def run(self, module: str, *arguments: str) -> tuple[int, str]:
+        """A command of the platform with the environment of its processes: its exit code and what it said."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            module,
+            *arguments,
+            env={**os.environ, **self._environment(), "HTTP_PORT": "0"},
+            cwd=tools.ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        return process.returncode or 0, said.decode(errors="replace")
+
+    async def roll_back(self, seconds: float) -> None:
+        """Crash the primary with writes that it alone has, which it rolls back when it is there again.
+
+        The others stand still for a moment before; it comes back after so many seconds.
+        """
+        primary = await asyncio.to_thread(self.stage.primary)
+        others = [server for server in self.stage.databases if server is not primary]
+        async with self._locks[primary]:
+            for server in others:
+                server.pause()
+            await asyncio.sleep(ALONE_SECONDS)
+            await asyncio.to_thread(primary.kill)
+            for server in others:
+                self._resume(server)
+            await asyncio.sleep(seconds)
+            await self._revive(primary)
+
+    async def cut(self, process: Server, seconds: float) -> None:
+        """Nothing passes between the process and the database for so many seconds."""
+        await self.wires[process.name].cut(seconds)
+
     async def freeze(self, server: Server, seconds: float) -> None:
         """Stop the process's time for so many seconds (SIGSTOP); a crash may end it earlier."""
         with suppress(psutil.NoSuchProcess):
@@ -168,14 +270,14 @@ class Fleet(Platform):
 
     async def heal(self) -> None:
         """Everything runs again and answers."""
-        everything = [self.stage.mongodb, self.stage.kafka, *self.processes]
+        everything = [*self.stage.servers, *self.processes]
         for server in everything:
             self._resume(server)
         await asyncio.gather(*map(self._revive, everything))
 
     async def _revive(self, server: Server) -> None:
         """Start it unless it runs. Servers are waited for; services wait for servers themselves."""
-        if server in (self.stage.mongodb, self.stage.kafka):
+        if server in self.stage.servers:
             await asyncio.to_thread(server.start)
         elif server.process is None:
             await asyncio.to_thread(server.launch)
@@ -186,7 +288,8 @@ class Fleet(Platform):
 
 
 def district(folder: Path) -> Path:
-    """A copy of the sample district with one rule: a limit of a unit that has run out costs the case's points.
+    """A copy of the sample district with one rule: a limit of a unit that has run out costs the case's points and
+    calls for the ladder's lowest rung.
 
     So the checker can say by itself, without any code of the rules, what every event has to cost.
     """
@@ -195,9 +298,9 @@ def district(folder: Path) -> Path:
     book = json.loads(file.read_text())
     book["rules"] = [rule for rule in book["rules"] if rule["code"] == THE_RULE]
     file.write_text(json.dumps(book, ensure_ascii=False))
+    file = copy / "ladder.json"
+    ladder = json.loads(file.read_text())
+    for rung in ladder["rungs"]:
+        rung["triggers"] = [THE_TRIGGER] if rung["code"] == THE_RUNG else []
+    file.write_text(json.dumps(ladder, ensure_ascii=False))
     return copy
-
-
-def exists(service: str) -> bool:
-    """Whether the platform has this service yet."""
-    return importlib.util.find_spec(f"services.{service}.app") is not None

@@ -1,5 +1,7 @@
 """A service without one of its protections, crashing once where that protection is needed: the negative controls.
 
+And a service as others may be beside it: of a later version, on a machine with a wrong clock, with a fault of its own.
+
     python -m tests.chaos.sabotage marks-off scoring worker
 
 The parts are replaced in this process only; the product has no switch for any of this.
@@ -12,17 +14,30 @@ import runpy
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, tzinfo
+from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from pymongo import ReplaceOne
+
+from services.reports.repo import CASES
+from services.scoring.domain.ledger import Ledger
 from shared.consumer import Inbox, Mark, Worker
+from shared.contracts import EventModel
 from shared.contracts.reports import CaseOverdue, Level, Stage
 from shared.contracts.scoring import ChargeMade
+from shared.event import Event
 from shared.kafka import Partition, Record
-from shared.store import OUTBOX, Change, OutboxRow, Store, UnitOfWork, Write
+from shared.outbox import Relay
+from shared.store import OUTBOX, Change, Collection, Document, OutboxRow, Store, UnitOfWork, Write, mongo
 
 COMMITS_BEFORE_CRASH = 10
+POISONED = "02468ACEG"
+SKEW = timedelta(minutes=2)
+MACHINE_TIME = ("shared.store", "shared.outbox")
+"""Modules that ask the machine what time it is, to compare it with what another machine has written."""
 
 
 def offsets_before_processing() -> None:
@@ -75,16 +90,129 @@ def marks_off() -> None:
     patch.object(Inbox, "apply", apply_and_crash).start()
 
 
+def sweeper_off() -> None:
+    """Nobody publishes what a process has lost from its memory: here every third commit, as a crash would lose it."""
+    _forget_every_third()
+
+    async def sweep_nothing(self: Relay) -> int:
+        return 0
+
+    patch.object(Relay, "sweep", sweep_nothing).start()
+
+
+def predecessor_check_off() -> None:
+    """Events go out in the order in which their commits are heard of, behind a predecessor that is out or not."""
+    _forget_every_third()
+
+    async def as_offered(self: Relay, batch: Sequence[Event]) -> list[Event]:
+        return list(batch)
+
+    patch.object(Relay, "_in_order", as_offered).start()
+
+
+def version_guard_off() -> None:
+    """A document is written over whatever is there, and a deadline decides on the case as it was read before."""
+    operation = mongo._operation
+    read, known, told = Store._read, dict[str, Document](), set[str]()
+
+    def unguarded(write: Write) -> Any:
+        replaces = write.change is Change.REPLACE
+        return ReplaceOne({"_id": write.id}, write.document) if replaces else operation(write)
+
+    async def read_late(self: Store, collection: str, ids: list[str]) -> list[Document]:
+        documents = await read(self, collection, ids)
+        for place, document in enumerate(documents if collection == CASES.name else ()):
+            id, due = document["_id"], document.get("deadline_at")
+            before = known.setdefault(id, document)
+            if due is not None and due <= self.clock.now() and before["v"] != document["v"] and id not in told:
+                told.add(id)
+                documents[place] = before
+        return documents
+
+    patch.object(mongo, "_operation", unguarded).start()
+    patch.object(Store, "_read", read_late).start()
+
+
+def poison() -> None:
+    """Charges for some cases are more than the ledger can bear, until somebody has put that right."""
+    post = Ledger.post
+
+    def choke(self: Ledger, charge: ChargeMade, *others: Any, **named: Any) -> Any:
+        if not Path(os.environ["SABOTAGE_FILE"]).exists() and charge.case[-1] in POISONED:
+            raise ValueError("this case is poison")
+        return post(self, charge, *others, **named)
+
+    patch.object(Ledger, "post", choke).start()
+
+
+def newer() -> None:
+    """A process of a later version: every case begins with an event that no reader of today knows."""
+
+    class CaseGreeted(EventModel):
+        TOPIC = CaseOverdue.TOPIC
+        TYPE = "chuangwen.reports.case-greeted.v1"
+        words: str
+
+    insert = UnitOfWork.insert
+
+    def greet(self: UnitOfWork, collection: Collection[Any], entity: Any, *events: EventModel) -> None:
+        more = [CaseGreeted(words="你好")] if collection is CASES else []
+        insert(self, collection, entity, *events, *more)
+
+    patch.object(UnitOfWork, "insert", greet).start()
+
+
+def clock_ahead() -> None:
+    """The machine's clock is minutes ahead of the others'."""
+    _shift_clock(SKEW)
+
+
+def clock_behind() -> None:
+    """The machine's clock is minutes behind the others'."""
+    _shift_clock(-SKEW)
+
+
+def _shift_clock(by: timedelta) -> None:
+    """What the process reads from its machine's clock; the clock that the district is shown stays as it is."""
+
+    class Shifted(datetime):
+        @classmethod
+        def now(cls, zone: tzinfo | None = None) -> datetime:  # type: ignore[override]  # plain, as others read it
+            return datetime.now(zone) + by
+
+    for module in MACHINE_TIME:
+        if getattr(sys.modules.get(module), "datetime", None) is datetime:
+            patch(f"{module}.datetime", Shifted).start()
+
+
+def _forget_every_third() -> None:
+    """The process's own memory loses every third commit; its rows stay in the outbox."""
+    offer, commits = Relay._offer, count(1)
+
+    def offer_some(self: Relay, uow: UnitOfWork) -> None:
+        if next(commits) % 3:
+            offer(self, uow)
+
+    patch.object(Relay, "_offer", offer_some).start()
+
+
 WEAKNESSES: dict[str, Callable[[], None]] = {
     "offsets-before-processing": offsets_before_processing,
     "outbox-outside-transaction": outbox_outside_transaction,
     "marks-off": marks_off,
+    "sweeper-off": sweeper_off,
+    "predecessor-check-off": predecessor_check_off,
+    "version-guard-off": version_guard_off,
+    "poison": poison,
+    "newer": newer,
+    "clock-ahead": clock_ahead,
+    "clock-behind": clock_behind,
 }
 
 
 def crash_once() -> None:
     """End this process as SIGKILL does, unless an earlier one of this place has already done so."""
-    crashed = Path(os.environ["SABOTAGE_CRASHED"])
+    crashed = Path(os.environ["SABOTAGE_FILE"])
     if not crashed.exists():
         crashed.touch()
         os.kill(os.getpid(), signal.SIGKILL)

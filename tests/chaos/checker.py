@@ -7,7 +7,6 @@ their heads; standings are what the ledgers, and what the events alone, add up t
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -186,14 +185,14 @@ class _Judge:
     def _measures(self) -> Iterator[Finding]:
         """One letter of the lowest rung for each case whose unit's limit ran out, and papers numbered without a gap."""
         called = {event.subject for event in self._charged}
-        reminded = Counter(measure.cause.case for measure in self._e.measures if measure.rung == THE_RUNG)
+        reminded = Counter(letter.case for letter in self._e.letters if letter.rung == THE_RUNG)
         for case in {*called, *reminded}:
             if reminded[case] != (case in called):
                 kind = Kind.LOST if not reminded[case] else Kind.DOUBLED if case in called else Kind.PHANTOM
                 yield Finding(kind, f"{reminded[case]} × {THE_RUNG} for {case}")
         numbers: dict[tuple[str, int], list[int]] = defaultdict(list)
-        for measure in self._e.measures:
-            numbers[measure.rung, measure.year].append(int(re.sub(r"^.*第|号$", "", measure.number)))
+        for letter in self._e.letters:
+            numbers[letter.rung, letter.year].append(letter.number)
         for series, found in numbers.items():
             if sorted(found) != list(range(1, len(found) + 1)):
                 yield Finding(Kind.LEDGER, f"papers of {series} are numbered {sorted(found)}")

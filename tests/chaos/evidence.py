@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -46,6 +47,21 @@ class Sent:
     event: Event
 
 
+@dataclass(frozen=True)
+class Letter:
+    """A paper of the ladder: its rung, what it is about, and its number in the rung's series of a year."""
+
+    rung: str
+    case: str | None
+    year: int
+    number: int
+
+    @classmethod
+    def of(cls, measure: Measure) -> Letter:
+        """As the measure has it: `〔2026〕第0001号`."""
+        return cls(measure.rung, measure.cause.case, measure.year, int(re.sub(r"^.*第|号$", "", measure.number)))
+
+
 @dataclass
 class Evidence:
     """Everything the checker looks at. `sequences`: the number of the last event of each aggregate, as stored."""
@@ -63,7 +79,7 @@ class Evidence:
     parked: Sequence[Parked] = ()
     replayed: bool = False
     """What had been parked was replayed: the dead letters' copies prove nothing any more."""
-    measures: Sequence[Measure] = ()
+    letters: Sequence[Letter] = ()
     pending: Sequence[str] = ()
     """What had not come to rest when patience ended."""
     views: Mapping[str, Mapping[str, Any]] | None = None
@@ -152,7 +168,7 @@ class Observer:
             },
             entries=_all(scoring, ENTRIES),
             ledgers=_all(scoring, LEDGERS),
-            measures=_all(scoring, MEASURES),
+            letters=[Letter.of(measure) for measure in _all(scoring, MEASURES)],
             standings=_all(scoring, STANDINGS),
             marks={mark.id: mark for mark in marks},
             subscriptions=self._groups(),

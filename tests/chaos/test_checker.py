@@ -19,7 +19,8 @@ from shared.contracts.scoring import ChargeMade, EntryPosted
 from shared.event import Event
 from tests.chaos.checker import Kind, judge
 from tests.chaos.clients import Deed, Outcome
-from tests.chaos.evidence import Evidence, Sent
+from tests.chaos.evidence import Evidence, Letter, Sent
+from tests.chaos.fleet import THE_RUNG
 from tests.unit.reports.cases import TIMETABLE
 
 MORNING = datetime(2026, 3, 30, 9, tzinfo=CHINA)
@@ -62,6 +63,7 @@ def sound() -> Evidence:
             ("scoring.standing", standing.id): 1,
         },
         entries=[entry],
+        letters=[Letter(THE_RUNG, case.id, 2026, 1)],
         ledgers=[ledger],
         standings=[standing],
         marks={f"scoring.charges|reports.case|{case.id}": Mark("", 4)},
@@ -169,6 +171,18 @@ def _never_rest(evidence: Evidence) -> None:
     evidence.pending = ["reports: 1 outbox rows"]
 
 
+def _remind_nobody(evidence: Evidence) -> None:
+    evidence.letters = []
+
+
+def _remind_twice(evidence: Evidence) -> None:
+    evidence.letters = [*evidence.letters, replace(evidence.letters[0], number=2)]
+
+
+def _skip_a_number(evidence: Evidence) -> None:
+    evidence.letters = [replace(evidence.letters[0], number=2)]
+
+
 def _show_nothing(evidence: Evidence) -> None:
     evidence.views = {"20260330-A": {}}
 
@@ -189,6 +203,9 @@ def _show_nothing(evidence: Evidence) -> None:
         (_edit_the_ledger, Kind.LEDGER),
         (_edit_the_standing, Kind.STANDINGS),
         (_skip_an_event, Kind.LOST),
+        (_remind_nobody, Kind.LOST),
+        (_remind_twice, Kind.DOUBLED),
+        (_skip_a_number, Kind.LEDGER),
         (_never_rest, Kind.PENDING),
         (_show_nothing, Kind.VIEW),
     ],

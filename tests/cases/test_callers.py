@@ -60,6 +60,14 @@ async def test_A01_seconds_between_clocks_refuse_nobody(reports: Inside, shared_
         assert await status(reports, f"Bearer {token}") == 401
 
 
+async def test_A01_two_authorizations_are_none(reports: Inside) -> None:
+    good = f"Bearer {reports.issuer.token('li', ['office'])}"
+    assert await status(reports, good) == 200
+    assert await status(reports, good, "Bearer x") == 401
+    assert await status(reports, "Bearer x", good) == 401
+    assert await status(reports, good, good) == 401
+
+
 @pytest.fixture
 async def strict(mongodb_uri: str, namespace: str, tmp_path: Path) -> AsyncIterator[Inside]:
     """Reports behind a proxy that is believed, with a small share for each subscriber."""
@@ -89,6 +97,17 @@ async def test_A02_a_subscriber_counts_once_however_many_addresses_it_has(strict
     assert await refusals(strict, [f"2001:db8:0:1::{number:x}" for number in range(1, 13)]) == 2
     assert await refusals(strict, ["192.0.2.1"] * 6 + ["::ffff:192.0.2.1"] * 6) == 2
     assert await refusals(strict, ["198.51.100.9"] * 12, strict.token("dispatcher")) == 0
+
+
+async def test_A02_photos_of_one_subscriber_share_one_limit(strict: Inside) -> None:
+    content = sample("p01-exif6-gps.jpg")
+    statuses = []
+    for number in range(90):
+        headers = {"x-forwarded-for": f"2001:db8:0:2::{number + 1:x}"}
+        statuses.append((await strict.http.post("/photos", content=content, headers=headers)).status_code)
+        if 429 in statuses:
+            break
+    assert 429 in statuses
 
 
 async def test_A02_a_forged_address_is_ignored(mongodb_uri: str, namespace: str, tmp_path: Path) -> None:
@@ -138,6 +157,12 @@ async def test_A03_of_half_an_upload_nothing_is_kept(reports: Inside) -> None:
     content = sample("p01-exif6-gps.jpg")
     await half(reports, [content[:700]], len(content))
     assert await photos(reports) == before
+
+
+async def test_A03_a_broken_connection_is_no_fault_of_the_service(reports: Inside) -> None:
+    content = sample("p01-exif6-gps.jpg")
+    answered = await half(reports, [content[:700]], len(content))
+    assert all(message.get("status", 400) < 500 for message in answered)
 
 
 async def test_A03_slow_uploads_keep_nobody_waiting(reports: Inside) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cases.world import REPORT, filed, form, refusal, sample
+from tests.cases.world import REPORT, case_of, filed, form, got, refusal, sample
 from tests.inprocess import Inside
 
 TURNED = {"longitude": 26.8901, "latitude": 112.6012}
@@ -68,6 +68,15 @@ async def test_G04_just_outside_is_told_in_words_and_the_form_keeps_what_was_typ
     assert 'name="kept" value="' in page.text
 
 
+@pytest.mark.parametrize("number", ["NaN", "1e400", "57983", '"1_12.6"', "true", "null"])
+async def test_G05_what_is_no_coordinate_is_refused(reports: Inside, number: str) -> None:
+    headers = reports.token("service") | {"content-type": "application/json"}
+    for longitude, latitude in ((number, "26.89"), ("112.6", number)):
+        content = f'{{"category":"exposed-rubbish","text":"x","longitude":{longitude},"latitude":{latitude}}}'
+        answer = await reports.http.post("/cases", content=content, headers=headers)
+        assert 400 <= answer.status_code < 500, answer.text
+
+
 BOXES = ["nan,0,1,1", "112.6，26.8，112.7，26.9", "112.62,26.91,112.57,26.86", "1,2,3", "170,-10,-170,10"]
 
 
@@ -75,3 +84,12 @@ BOXES = ["nan,0,1,1", "112.6，26.8，112.7，26.9", "112.62,26.91,112.57,26.86"
 async def test_G05_what_is_no_box_is_refused(reports: Inside, box: str) -> None:
     answer = await reports.http.get("/cases/map", params={"bbox": box})
     assert 400 <= answer.status_code < 500, answer.text
+
+
+async def test_G05_a_true_or_an_underscore_is_no_number(reports: Inside) -> None:
+    for longitude in (True, "1_12.6"):
+        answer = await reports.http.post("/cases", json=REPORT | {"longitude": longitude})
+        assert (answer.status_code, refusal(answer)[2]) == (422, "longitude")
+    case = (await filed(reports))["case"]
+    assert (await case_of(reports, case))["snapshot"]["case"] == case
+    got(await reports.http.get("/cases/map", params={"bbox": "112.57,26.86,112.62,26.91"}))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from shared.clock import CHINA
-from tests.cases.world import REPORT, case_of, filed, got, step
+from tests.cases.world import REPORT, acknowledged, case_of, filed, got, refusal, step
 from tests.inprocess import Inside
 from tests.integration.scoring_world import charged, settled
 
+EARLIEST, LATEST = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"
 HUGE = "1" + "0" * 30
 
 
@@ -162,6 +166,74 @@ async def test_D08_retention_runs_on_a_leap_day(reports: Inside) -> None:
         got(await reports.http.post("/retention/runs", headers=reports.token("operator")))
 
 
+ENDS: list[tuple[str, str, dict[str, Any] | None, str]] = [
+    ("GET", "/figures?from=9999-12-01&to=9999-12-31", None, "from"),
+    ("GET", "/figures?from=0001-01-01&to=0001-01-02", None, "from"),
+    ("GET", "/cases?registered_after=0001-01-01T00:00:00%2B14:00", None, "registered_after"),
+    ("GET", "/cases?due_before=9999-12-31T23:59:59-12:00", None, "due_before"),
+    (
+        "POST",
+        "/bans",
+        {"kind": "account", "value": "li", "until": LATEST, "reason": "多次虚假上报"},
+        "until",
+    ),
+    (
+        "GET",
+        "/routing?category=exposed-rubbish&longitude=112.6&latitude=26.885&at=0001-01-01T00:00:00%2B14:00",
+        None,
+        "at",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "address", "content", "field"), ENDS, ids=[f"{m} {a[:40]}" for m, a, _, _ in ENDS])
+async def test_D09_the_ends_of_the_calendar_are_refused_by_name(
+    reports: Inside, method: str, address: str, content: dict[str, Any] | None, field: str
+) -> None:
+    answer = await reports.http.request(method, address, json=content, headers=reports.token("office"))
+    assert answer.status_code == 422, answer.text
+    assert field in answer.text
+
+
+async def test_D09_the_ends_of_the_calendar_are_refused_by_scoring_too(scoring: Inside) -> None:
+    entry = {"unit": "huanwei", "kind": "manual", "points": "2", "reason": "通报", "evidence": "通报第3条"}
+    event = {"item": "G15", "text": "认定为重大安全事故", "unit": "huanwei"}
+    measured = {"unit": "gongjiao", "standard": "示例-公益-01-1", "measured": {"found": 4}}
+    for moment in (EARLIEST, LATEST):
+        for address, content, field in (
+            ("/measurements", measured, "measured_at"),
+            ("/negative-list/events", event, "occurred_at"),
+            ("/proposals/entries", entry, "happened_at"),
+        ):
+            answer = await scoring.http.post(address, json=content | {field: moment}, headers=scoring.token("office"))
+            assert answer.status_code == 422, (address, moment, answer.text)
+            assert field in answer.text or "standard-not-in-force" in answer.text
+
+
+def cursor(*parts: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+NUMBERS = [
+    f"/audit?before={HUGE}",
+    f"/retention/reports?before={HUGE}",
+    f"/audit?limit={HUGE}",
+    f"/queue?limit={HUGE}",
+    f"/cases?limit={HUGE}",
+    f"/repeats?since=2026-11-01&until=2026-11-30&least={HUGE}",
+    f"/cases?after={cursor('newest', 1e30, 'x')}",
+    f"/cases?after={cursor('newest', int(HUGE), 'x')}",
+]
+
+
+@pytest.mark.parametrize("address", NUMBERS)
+async def test_D10_an_integer_beyond_64_bits_is_refused(reports: Inside, address: str) -> None:
+    role = "discipline" if address.startswith(("/audit", "/retention")) else "office"
+    answer = await reports.http.get(address, headers=reports.token(role))
+    assert 400 <= answer.status_code < 500, answer.text
+    assert answer.status_code != 403
+
+
 SCORING_NUMBERS = [
     f"/units/huanwei/ledger?limit={HUGE}",
     f"/units/huanwei/ledger?after={HUGE}",
@@ -176,6 +248,31 @@ async def test_D10_an_integer_beyond_64_bits_is_refused_by_scoring_too(scoring: 
     answer = await scoring.http.get(address, headers=scoring.token("office"))
     assert 400 <= answer.status_code < 500, answer.text
     assert answer.status_code != 403
+
+
+async def test_D11_a_number_is_no_moment_and_no_day(reports: Inside) -> None:
+    case = await acknowledged(reports)
+    for moment in (1798761600, "1798761600000", 1798761600.5):
+        answer = await reports.http.post(
+            f"/cases/{case}/suspend",
+            json={"review_at": moment, "reason": "等待设备"},
+            headers=reports.token("leader"),
+        )
+        assert (answer.status_code, refusal(answer)[2]) == (422, "review_at"), moment
+    answer = await reports.http.get(
+        "/figures", params={"from": "1767225600", "to": "1769817600"}, headers=reports.token("office")
+    )
+    assert answer.status_code == 422
+
+
+async def test_D12_a_plus_that_became_a_blank_is_understood_or_explained(reports: Inside) -> None:
+    answer = await reports.http.get(
+        "/cases?registered_after=2026-11-01T00:00:00+08:00&limit=1", headers=reports.token("office")
+    )
+    if answer.status_code != 200:
+        assert answer.status_code == 422
+        assert "registered_after" in answer.text
+        assert "%2B" in answer.text or "+" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("written", ["1988-07-10 12:00", "1991-09-15 00:30"])

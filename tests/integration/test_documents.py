@@ -184,7 +184,7 @@ async def test_who_would_wait_too_long_for_a_number_is_told_to_come_back(
 ) -> None:
     case = await filed(reports)
     monkeypatch.setattr("services.reports.commands.documents.PATIENCE", 0)
-    async with reports.runtime.resources.documents.numbering():
+    async with reports.runtime.resources.issuing.numbering():
         answer = await asked(reports, case, ORDER)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     monkeypatch.undo()

@@ -26,7 +26,7 @@ INDEXES = {
     "queue": "duties_1",
     "text": "words_1",
     "map: overdue of a category": "duties_1",
-    "map": "place.longitude_1",
+    "map": "map.longitude_1",
 }
 """The index that a question is answered by, by the beginning of its name."""
 

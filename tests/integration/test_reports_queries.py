@@ -606,7 +606,7 @@ async def test_a_table_that_fails_leaves_no_file_behind(
     answer = await reports.http.get("/cases/export?format=xlsx", headers=reports.token("office"))
     assert answer.status_code == 500
     assert set(os.listdir(tmp_path)) == before
-    with reports.runtime.resources.exports.take(), reports.runtime.resources.exports.take():
+    with reports.runtime.resources.exports.take("one"), reports.runtime.resources.exports.take("other"):
         pass
 
 

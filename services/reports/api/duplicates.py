@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Annotated
 
 from fastapi import Query, Request
@@ -120,7 +120,8 @@ async def repeats(
     """
     if not 0 <= (until - since).days < LONGEST_PERIOD:
         raise Invalid("period-unfit", field="until", limit=LONGEST_PERIOD)
-    first, last = datetime.combine(since, time.min, CHINA), datetime.combine(until, time.max, CHINA)
+    first = datetime.combine(since, time.min, CHINA)
+    last = datetime.combine(until + timedelta(days=1), time.min, CHINA)
     found = spots(await resources(request).nearby.occurrences(first, last, category), least)
     return [_spot(spot) for spot in found if unit is None or spot.last.unit == unit][:limit]
 

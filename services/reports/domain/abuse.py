@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from shared.errors import Invalid, Refused
 
+_MAPPED = 96
 WIDEST_V4, WIDEST_V6 = 16, 32
 """Shortest prefixes of a banned network: a mistyped one must not shut out a province."""
 
@@ -47,12 +48,20 @@ class Ban:
 def banned_network(text: str) -> IPv4Network | IPv6Network:
     """The network of an address, or of several. Raises Invalid (network-malformed, network-too-wide)."""
     try:
-        network = ip_network(text.strip(), strict=False)
+        network = _plain(ip_network(text.strip(), strict=False))
     except ValueError:
         raise Invalid("network-malformed", field="value") from None
     if network.prefixlen < (widest := _widest(network)):
         raise Invalid("network-too-wide", field="value", limit=widest)
     return network
+
+
+def _plain(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """A network of IPv4 addresses written as IPv6 (`::ffff:203.0.113.7`) as what it is."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < _MAPPED:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED))
 
 
 def mark_of_network(network: IPv4Network | IPv6Network) -> str:

@@ -14,6 +14,10 @@ from services.reports.domain.cases import Case
 from shared.geo import Point, distance
 
 MOST_OFFERED = 10
+COMPARED = 40
+"""Of more cases nearby only the words of the nearest are compared."""
+COMPARED_CHARACTERS = 400
+"""What a report is about stands at its beginning."""
 ALIKE_FROM = 0.5
 """Similarity from which two texts are said to be alike."""
 HINT_STEPS = 4
@@ -73,8 +77,9 @@ def most_similar(
 
     `compare` is `hint` for somebody who may not read what others wrote.
     """
-    near = ((case, distance(point, spot_of(case))) for case in cases)
-    found = [Similar(case, metres, compare(text, case.text)) for case, metres in near if metres <= within]
+    near = [(metres, case) for case in cases if (metres := distance(point, spot_of(case))) <= within]
+    near.sort(key=lambda each: (each[0], each[1].id))
+    found = [Similar(case, metres, compare(text, case.text)) for metres, case in near[:COMPARED]]
     found.sort(key=lambda each: (each.metres / within - each.similarity, each.case.id))
     return found[:MOST_OFFERED]
 
@@ -85,7 +90,7 @@ def spot_of(case: Case) -> Point:
 
 
 def _pairs(text: str) -> Counter[str]:
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = unicodedata.normalize("NFKC", text[:COMPARED_CHARACTERS]).casefold()
     letters = _PERSONAL.sub("", "".join(character for character in folded if _counts(character)))
     return Counter(map("".join, pairwise(letters))) if len(letters) > 1 else Counter(letters)
 

@@ -18,7 +18,9 @@ from shared.store import Collection, Store
 from shared.store.collection import Document, Filter
 
 CANDIDATES = 200
-"""Cases around one spot that are looked at; of more, the newest."""
+"""Cases around one spot that were signed off lately, as far as they are looked at; of more, the newest."""
+OFFERED_FROM = 60
+"""Open cases around one spot that are looked at; of more, the newest."""
 TOGETHER = 50
 """Reports whose neighbours are asked for in one round trip."""
 OCCURRENCES = 5_000
@@ -56,7 +58,7 @@ class Nearby:
         }
         if shown:
             filter |= {"public": True, "moderation": Moderation.APPROVED.value}
-        return await self._store.find(CASES, filter, [("registered_at", -1)], CANDIDATES)
+        return await self._store.find(CASES, filter, [("registered_at", -1)], OFFERED_FROM)
 
     async def closed_lately(self, category: str, place: Place, terms: Terms, now: datetime) -> str | None:
         """The case that one in this place is the repeat of: signed off last, near enough and lately enough."""

@@ -107,10 +107,10 @@ async def may_see(store: Store, photo: Photo, caller: Principal) -> bool:
 async def _noted(store: Store, case_id: str | None, hint: Hint, caller: Principal) -> Noted:
     case = await store.get(CASES, case_id) if case_id and hint.place else None
     place = Point(case.place.longitude, case.place.latitude) if case else None
-    place = hint.place if caller.has(*CENTRE) else None
+    camera = hint.place if caller.has(*CENTRE) else None
     return Noted(
-        longitude=place.longitude if place else None,
-        latitude=place.latitude if place else None,
+        longitude=camera.longitude if camera else None,
+        latitude=camera.latitude if camera else None,
         metres_from_case=round(distance(place, hint.place)) if place and hint.place else None,
         taken_at=hint.taken_at,
     )

@@ -58,3 +58,10 @@ def test_a_ban_is_lifted_once() -> None:
     assert ban.until == NOW
     with pytest.raises(Refused, match="ban-over"):
         ban.lift(NOW)
+
+
+def test_a_ban_of_a_mapped_address_meets_the_address() -> None:
+    network = banned_network("::ffff:203.0.113.7")
+    assert str(network) == "203.0.113.7/32"
+    assert mark_of_network(network) in marks_of_address("203.0.113.7")
+    assert mark_of_network(network) in marks_of_address("::ffff:203.0.113.7")

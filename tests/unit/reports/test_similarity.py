@@ -6,6 +6,7 @@ import pytest
 
 from services.reports.domain.similarity import (
     ALIKE_FROM,
+    COMPARED,
     HINT_PAIRS,
     MOST_OFFERED,
     Why,
@@ -106,3 +107,16 @@ def test_few_are_offered() -> None:
     cases = [a_case(f"{number:02}", east=number / 100_000) for number in range(30)]
     found = most_similar(HERE, "", cases, 100)
     assert [each.case.id for each in found] == [f"{number:02}" for number in range(MOST_OFFERED)]
+
+
+def test_of_many_long_reports_at_one_spot_few_are_compared_and_only_their_beginnings() -> None:
+    compared: list[str] = []
+
+    def compare(one: str, other: str) -> float:
+        compared.append(other)
+        return similarity(one, other)
+
+    cases = [a_case(f"{number:04}") for number in range(200)]
+    assert len(most_similar(HERE, RUBBISH, cases, 100, compare)) == MOST_OFFERED
+    assert len(compared) == COMPARED
+    assert similarity(RUBBISH * 100, RUBBISH * 100 + "别的" * 900) == 1.0

@@ -230,7 +230,8 @@ class CaseRecord:
     @property
     def _workers(self) -> set[str]:
         """Subjects of those who had a hand in it for a unit in charge."""
-        return {fact.who for fact in self.timeline if fact.command in WORK and fact.by in self.in_charge}
+        work = (fact for fact in self.timeline if fact.command in WORK and fact.by in self.in_charge)
+        return {fact.who for fact in work if fact.who}
 
     def _require_room(self, limit: int) -> None:
         if len(self.timeline) >= limit:

@@ -25,7 +25,7 @@ from datetime import datetime
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from shared.clock import CHINA
-from shared.consumer import PARKED, Inbox, Parked, Subscription, drop
+from shared.consumer import PARKED, Inbox, Parked, Parking, Subscription
 from shared.errors import NotFound, Unavailable
 from shared.event import Undecodable
 from shared.readmodel import LIVE, Generation, Live
@@ -126,7 +126,7 @@ class DeadLetters(Generic[R]):
     async def drop(self, choice: Choice, tell: Tell) -> None:
         """Give records up: their numbers count as handled. Raises Unavailable."""
         async for row in self.records(choice):
-            if await _unless_gone(drop(self._store, row)):
+            if await _unless_gone(Parking(self._store, row.group).drop(row)):
                 tell(row, None)
 
     async def _again(self, row: Parked, resources: R) -> Exception | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -37,8 +38,24 @@ from shared.tokens import ClientCredentials
 log = logging.getLogger(__name__)
 
 STOP_PATIENCE = 5.0
+METADATA_PATIENCE = 3.0
+"""Seconds to find out that a topic is there."""
+JOIN_PATIENCE = 90.0
 COMMIT_PATIENCE = 5.0
 """Seconds for one commit of offsets: aiokafka would try for as long as the brokers are away, and hold up the poll."""
+
+
+class NotPublished(Unavailable):
+    """Of some topics it is not known that the log has their events.
+
+    `acknowledged`: events that are surely there, each with all before it of its aggregate; `topics`: those that took
+    none.
+    """
+
+    def __init__(self, reason: str, acknowledged: list[Event], topics: frozenset[str]) -> None:
+        super().__init__(reason)
+        self.acknowledged = acknowledged
+        self.topics = topics
 
 
 class Partition(NamedTuple):
@@ -63,6 +80,14 @@ class Record(NamedTuple):
         return Event.from_kafka(self.partition.topic, self.key, self.value, self.headers)
 
 
+class Position(NamedTuple):
+    """Offsets of one partition: the first record there is, the one after the last, and the next one to handle."""
+
+    first: int
+    end: int
+    next: int
+
+
 Moved = Callable[[frozenset[Partition]], Awaitable[None]]
 
 
@@ -72,7 +97,7 @@ class Publisher(Protocol):
     async def publish(self, events: Sequence[Event]) -> None:
         """Append in order, per key; returns when all replicas that must have them do.
 
-        Raises Unavailable when that is not known in time: some may be in the log, a prefix per key.
+        Raises NotPublished when that is not known of all in time; of the others some may be in the log, too.
         """
         ...
 
@@ -96,8 +121,8 @@ class Feed(Protocol):
         """Store the next offsets to read. False when the partitions are no longer ours."""
         ...
 
-    async def behind(self) -> int:
-        """How many records of the assigned partitions are not committed yet. Raises Unavailable."""
+    async def positions(self) -> Mapping[Partition, Position]:
+        """How far the group has come in the assigned partitions. Raises Unavailable."""
         ...
 
     async def stop(self) -> None: ...
@@ -205,6 +230,7 @@ class KafkaBroker:
         return KafkaFeed(self._connection, group, topics)
 
     async def ensure_topics(self, topics: Iterable[Topic]) -> None:
+        topics = list(topics)
         admin = AIOKafkaAdminClient(**self._connection.options())
         try:
             await admin.start()
@@ -216,6 +242,8 @@ class KafkaBroker:
             for _, code, *_ in answer.topic_errors:
                 if code and for_code(code) is not TopicAlreadyExistsError:
                     raise for_code(code)
+            names = [self._connection.namespace + topic.name for topic in topics]
+            self._compare(list(map(self._new, topics)), await admin.describe_topics(names))
         except KafkaError as error:
             raise Unavailable(f"Kafka: {error}") from error
         finally:
@@ -228,6 +256,16 @@ class KafkaBroker:
             self._replicas,
             topic_configs={"retention.ms": "-1", "min.insync.replicas": str(min(2, self._replicas))},
         )
+
+    def _compare(self, wanted: Sequence[NewTopic], found: Sequence[Mapping[str, Any]]) -> None:
+        """Tell of topics with another number of partitions than they are created with."""
+        there = {topic["topic"]: len(topic["partitions"]) for topic in found}
+        for topic in wanted:
+            count, name = there.get(topic.name, 0), topic.name.removeprefix(self._connection.namespace)
+            surplus = count - topic.num_partitions if count else 0
+            telemetry.TOPIC_PARTITIONS_UNEXPECTED.labels(name).set(surplus)
+            if surplus:
+                log.error("%s has %d partitions instead of %d", name, count, topic.num_partitions)
 
 
 class KafkaPublisher:
@@ -244,23 +282,59 @@ class KafkaPublisher:
         try:
             async with asyncio.timeout(self._patience):
                 producer = await self._started()
-                acknowledged = [
-                    await producer.send(
-                        self._connection.namespace + event.topic,
-                        event.value,
-                        event.key.encode(),
-                        headers=event.headers(),
-                    )
-                    for event in events
-                ]
-                await asyncio.gather(*acknowledged)
         except (TimeoutError, KafkaError, OSError) as error:
-            await self.stop()
-            raise Unavailable(f"Kafka did not acknowledge: {error!r}") from error
+            raise NotPublished(f"no producer: {error!r}", [], frozenset(event.topic for event in events)) from error
+        by_topic: dict[str, list[Event]] = {}
+        for event in events:
+            by_topic.setdefault(event.topic, []).append(event)
+        outcomes = await asyncio.gather(*(self._publish_to(producer, *each) for each in by_topic.items()))
+        faults = {topic: fault for topic, (_, fault) in zip(by_topic, outcomes, strict=True) if fault is not None}
+        if not faults:
+            return
+        if len(faults) == len(by_topic) or any(isinstance(fault, TimeoutError) for fault in faults.values()):
+            await self._give_up(producer)
+        taken = [event for acknowledged, _ in outcomes for event in acknowledged]
+        closed = frozenset(faults) - {event.topic for event in taken}
+        raise NotPublished("; ".join(f"{topic}: {fault!r}" for topic, fault in faults.items()), taken, closed)
+
+    async def _publish_to(
+        self, producer: AIOKafkaProducer, topic: str, events: Sequence[Event]
+    ) -> tuple[list[Event], Exception | None]:
+        """What the topic surely has of the events, each with all before it of its aggregate, and why not all."""
+        name = self._connection.namespace + topic
+        waiting: list[asyncio.Future[Any]] = []
+        fault: Exception | None = None
+        try:
+            async with asyncio.timeout(METADATA_PATIENCE):
+                await producer.partitions_for(name)  # of a topic that is not there a send would wait much longer
+            async with asyncio.timeout(self._patience):
+                for event in events:
+                    headers = event.headers()
+                    waiting.append(await producer.send(name, event.value, event.key.encode(), headers=headers))
+                    waiting[-1].add_done_callback(_seen)
+                await asyncio.wait(waiting)
+        except TimeoutError as error:
+            fault = error if waiting else Unavailable(f"no topic {topic}")
+        except (KafkaError, OSError) as error:
+            fault = error
+        sure, broken = [], set()
+        for event, done in zip_longest(events, waiting):
+            failed = done is None or not done.done() or done.cancelled() or done.exception() is not None
+            if failed or event.subject in broken:
+                broken.add(event.subject)
+                fault = fault or _fault_of(done)
+            else:
+                sure.append(event)
+        return sure, fault
 
     async def stop(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
+        if self._producer is not None:
+            await self._give_up(self._producer)
+
+    async def _give_up(self, producer: AIOKafkaProducer) -> None:
+        """End this one; one that has come in its place meanwhile goes on."""
+        if self._producer is producer:
+            self._producer = None
             await _end(producer)
 
     async def _started(self) -> AIOKafkaProducer:
@@ -295,8 +369,9 @@ class KafkaFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped bas
         self._consumer = self._new_consumer()  # one that failed to start cannot be started again
         self._consumer.subscribe(topics=self._topics, listener=self)
         try:
-            await self._consumer.start()
-        except (KafkaError, OSError) as error:
+            async with asyncio.timeout(JOIN_PATIENCE):
+                await self._consumer.start()
+        except (TimeoutError, KafkaError, OSError) as error:
             await self.stop()
             raise Unavailable(f"Kafka: {error!r}") from error
 
@@ -335,18 +410,21 @@ class KafkaFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped bas
             return False
         return True
 
-    async def behind(self) -> int:
+    async def positions(self) -> Mapping[Partition, Position]:
         consumer = self._consumer
         places = list(consumer.assignment()) if consumer is not None else []
         if not places:
-            return 0
+            return {}
         try:
             async with asyncio.timeout(COMMIT_PATIENCE):
                 ends, starts = await consumer.end_offsets(places), await consumer.beginning_offsets(places)
                 done = {place: await consumer.committed(place) for place in places}
         except (TimeoutError, KafkaError) as error:
             raise Unavailable(f"Kafka: {error!r}") from error
-        return sum(int(ends[place]) - int(done[place] or starts[place]) for place in places)
+        return {
+            self._ours(place): Position(int(starts[place]), int(ends[place]), int(done[place] or starts[place]))
+            for place in places
+        }
 
     async def stop(self) -> None:
         consumer, self._consumer = self._consumer, None
@@ -374,6 +452,17 @@ class KafkaFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped bas
 
     def _records(self, partition: Partition, found: Iterable[Any]) -> list[Record]:
         return [Record(partition, r.offset, r.timestamp / 1000, r.key, r.value, r.headers) for r in found]
+
+
+def _seen(done: asyncio.Future[Any]) -> None:
+    """Look at the outcome, also if it comes when nobody waits for it any more."""
+    if not done.cancelled():
+        done.exception()
+
+
+def _fault_of(done: asyncio.Future[Any] | None) -> Exception:
+    error = done.exception() if done is not None and done.done() and not done.cancelled() else None
+    return error if isinstance(error, Exception) else TimeoutError("not acknowledged in time")
 
 
 async def _nothing(_: frozenset[Partition]) -> None:

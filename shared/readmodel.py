@@ -9,20 +9,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import uuid
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
 from shared.consumer import MARKS, PARKED, Subscription, Worker
+from shared.contracts import Topic
 from shared.errors import Refused, Unavailable
-from shared.kafka import Broker
+from shared.kafka import Broker, Partition, Position
+from shared.lease import held
 from shared.store import Collection, Store, UnitOfWork
 from shared.store.collection import T
 
 log = logging.getLogger(__name__)
+
+CLOSE = 10.0
+"""Seconds behind the end of the log at which a rebuilt model takes over."""
+LOOK_EVERY = 0.2
 
 R_contra = TypeVar("R_contra", contravariant=True, default=object)
 
@@ -113,7 +119,10 @@ class Projector(Generic[R_contra]):
         self.worker.stop()
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-        await running
+        try:
+            await running
+        finally:
+            self.worker = None
 
     async def _watch(self) -> None:
         """Returns when another generation is live, or at the end."""
@@ -137,51 +146,91 @@ async def create(store: Store, model: ReadModel[R_contra], generation: Generatio
         await store.driver.ensure_indexes(collection.name, collection.indexes)
 
 
+def dead_letters(subscription: Subscription[R_contra], owner: str) -> Topic:
+    """Where the group's parked records are copied to."""
+    return Topic(f"{subscription.group}.dlq", owner=owner, aggregate="as in the source", internal=True)
+
+
 async def rebuild(
     store: Store, broker: Broker, model: ReadModel[R_contra], resources: R_contra, patience: float = 3600.0
 ) -> Generation:
     """Build the next generation from the earliest event, make it live, and drop those before the last one.
 
     A number is never used twice: the broker would let a second try go on where the first one gave up.
-    Returns the new generation. Raises Refused (`rebuild-running`) while another rebuild holds the lease, and
-    TimeoutError when it has not caught up within `patience` seconds; the live one is untouched then.
+    Returns the new generation. Raises Refused (`rebuild-running`) while another rebuild holds the lease, TimeoutError
+    when it has not caught up within `patience` seconds, and RuntimeError when an event cannot be handled, or a log
+    does not begin at its beginning: the live one is untouched then.
     """
-    holder = uuid.uuid4().hex
-    if not await store.driver.lease(f"rebuild-{model.name}", holder, patience):
-        raise Refused("rebuild-running", model=model.name)
-    try:
+    async with held(store, f"rebuild-{model.name}", Refused("rebuild-running", model=model.name)) as lease:
         live = await store.run(lambda uow: _begin(uow, model.name))
         for number in {live.former, *range(live.number + 1, live.begun)}:
             await _drop(store, model, Generation(number))
         fresh = Generation(live.begun)
         await create(store, model, fresh)
+        subscription = model.subscribe(fresh)
+        await broker.ensure_topics([dead_letters(subscription, model.name)])
         async with asyncio.timeout(patience):
-            await catch_up(Worker(store, broker, model.subscribe(fresh), resources))
+            await catch_up(Worker(store, broker, subscription, resources))
+        if lease.lost:
+            raise RuntimeError("the rebuild was cut off for so long that another one may have begun")
         await store.run(lambda uow: _switch(uow, model.name, fresh.number))
         return fresh
-    finally:
-        await store.driver.release(f"rebuild-{model.name}", holder)
 
 
 async def catch_up(worker: Worker[R_contra]) -> None:
-    """Run the worker until it has handled all there is. Raises RuntimeError when it stops before that."""
+    """Run the worker until it is close to the end of the log. Raises RuntimeError when it stops before that."""
     running = asyncio.create_task(worker.run())
+
+    async def check() -> None:
+        if running.done() or worker.broken:
+            raise RuntimeError(f"the rebuild stopped: {worker.broken}")
+
     try:
-        while not await has_caught_up(worker):
-            await asyncio.wait({running}, timeout=0.2)
-            if running.done() or worker.broken:
-                raise RuntimeError(f"the rebuild stopped: {worker.broken}")
+        await until_close(worker, check)
     finally:
         worker.stop()
         await running
 
 
-async def has_caught_up(worker: Worker[R_contra]) -> bool:
-    """Whether a running worker has handled all there is now; False also when nobody can tell."""
-    try:
-        return worker.assigned and worker.broken is None and await worker.behind() == 0
-    except Unavailable:
-        return False
+async def until_close(worker: Worker[R_contra], check: Callable[[], Awaitable[None]], close: float = CLOSE) -> None:
+    """Returns when the running worker has handled, within `close` seconds, all that there was when they began.
+
+    While events come there is always one that is not handled yet: what is left is no more than came in that time,
+    and what runs afterwards goes on with it. Raises what `check` raises, which is called again and again, and
+    RuntimeError of a log that does not begin at its beginning, or is shorter than what was read of it.
+    """
+    while True:
+        began = time.monotonic()
+        ends = {place: position.end for place, position in (await _positions(worker, check)).items()}
+        while not _reached(ends, await _positions(worker, check)):  # noqa: ASYNC110  (another machine decides)
+            await asyncio.sleep(LOOK_EVERY)
+        if time.monotonic() - began <= close:
+            return
+
+
+def _reached(ends: Mapping[Partition, int], found: Mapping[Partition, Position]) -> bool:
+    return all(position.next >= ends.get(place, 0) for place, position in found.items())
+
+
+async def _positions(worker: Worker[R_contra], check: Callable[[], Awaitable[None]]) -> Mapping[Partition, Position]:
+    """Once partitions of all topics are there and somebody can tell."""
+    while True:
+        await check()
+        try:
+            found = await worker.positions()
+        except Unavailable:
+            found = {}
+        if {place.topic for place in found} >= set(worker.subscription.topics):
+            break
+        await asyncio.sleep(LOOK_EVERY)
+    for place, position in found.items():
+        if position.first > 0:
+            raise RuntimeError(
+                f"the log of {place.topic} {place.number} begins at {position.first}: what came before is gone"
+            )
+        if position.next > position.end:
+            raise RuntimeError(f"the log of {place.topic} {place.number} ends before what was read of it")
+    return found
 
 
 async def _begin(uow: UnitOfWork, name: str) -> Live:

@@ -1,8 +1,9 @@
 """What runs a service: one process, one role, an orderly end.
 
 `api` answers requests, `worker` reacts to events and deadlines, `all` does both (small machines). Every role
-publishes what it commits and answers `/livez`, `/readyz` and `/metrics`. On SIGTERM: not ready any more, requests
-finished, started batches finished and committed, outbox flushed, connections closed; within 45 s, each step bounded.
+publishes what it commits and answers `/livez`, `/readyz` and `/metrics`. Requests need the database alone: while Kafka
+is away they are answered, and events wait in the outbox. On SIGTERM: not ready any more, requests finished, started
+batches finished and committed, outbox flushed, connections closed; within 45 s, each step bounded.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, Literal
 
 import uvloop
@@ -29,16 +32,16 @@ from shared.auth import KeySet, Verifier
 from shared.clock import Clock, SystemClock
 from shared.consumer import MARKS, PARKED, Subscription, Worker
 from shared.contracts import TOPICS, Topic
-from shared.deadlines import Deadline, Timekeeper
+from shared.deadlines import DEFERRED, Deadline, Timekeeper, clock_ahead
 from shared.errors import Unavailable
 from shared.http import Limits, Probe, Router, create_app, operations_app
 from shared.http.server import Server, server
 from shared.kafka import Broker, Connection, KafkaBroker
 from shared.messages import Messages
 from shared.outbox import Relay
-from shared.readmodel import LIVE, Generation, Projector, ReadModel, rebuild
+from shared.readmodel import LIVE, Generation, Live, Projector, ReadModel, dead_letters, rebuild
 from shared.settings import KafkaSettings, Misconfigured, Settings, StoreSettings
-from shared.store import Collection, Store
+from shared.store import Collection, Store, migration
 from shared.store.mongo import MongoDriver
 
 log = logging.getLogger(__name__)
@@ -47,8 +50,12 @@ Role = Literal["api", "worker", "all"]
 R = TypeVar("R", default=object)
 """What a service holds besides its store."""
 
-STUCK = 60.0
-"""Seconds without a turn of a poll loop after which the process asks to be restarted."""
+CLOCK_EVERY = 10.0
+CLOCK_OFF = 5.0
+"""Seconds by which this machine's clock may differ from the database's, before requests are sent elsewhere."""
+COLLECT = 50_000, 20, 50
+"""How seldom garbage is looked for: what a process starts with stays, and a full look stops every request."""
+FINISH_DRAIN = 10.0
 FINISH_REQUESTS = 10
 FINISH_BATCHES = 20.0
 FINISH_RELAY = 10.0
@@ -74,17 +81,16 @@ class Service(Generic[R]):
     mounts: Sequence[BaseRoute] = ()
     """Folders of static files, and routes that come after all others."""
 
-    def topics(self) -> list[Topic]:
+    def topics(self, generations: Mapping[str, Generation] = MappingProxyType({})) -> list[Topic]:
         """The topics this service writes or reads, the dead letters of its groups included.
 
-        Read ones too: whoever comes first creates them, so that services may start in any order.
+        Read ones too: whoever comes first creates them, so that services may start in any order. `generations`: those
+        that are live, by read model; the first of those that are not named.
         """
-        subscriptions = [*self.subscriptions, *(model.subscribe(Generation(1)) for model in self.read_models)]
+        models = [model.subscribe(generations.get(model.name, Generation(1))) for model in self.read_models]
+        subscriptions = [*self.subscriptions, *models]
         read = {name for subscription in subscriptions for name in subscription.topics}
-        dead = [
-            Topic(f"{subscription.group}.dlq", owner=self.name, aggregate="as in the source", internal=True)
-            for subscription in subscriptions
-        ]
+        dead = [dead_letters(subscription, self.name) for subscription in subscriptions]
         return [topic for topic in TOPICS.values() if topic.owner == self.name or topic.name in read] + dead
 
 
@@ -142,7 +148,7 @@ def connect(service: Service[R], settings: Settings) -> Runtime[R]:
 def open_store(service: Service[R], settings: StoreSettings) -> Store:
     """A service's database by itself, as commands need it that run no handler."""
     driver = MongoDriver.of(settings, service.name)
-    return Store(driver, settings.clock(), [*service.collections, MARKS, PARKED, LIVE])
+    return Store(driver, settings.clock(), [*service.collections, MARKS, PARKED, LIVE, DEFERRED])
 
 
 def open_broker(settings: KafkaSettings) -> KafkaBroker:
@@ -184,7 +190,9 @@ class Process(Generic[R]):
         self._runtime = runtime
         self._role = role
         self._stopping = asyncio.Event()
+        self._topics_there = asyncio.Event()
         self._works = role in {"worker", "all"}
+        self._clock_right = True
         service, store, broker = runtime.service, runtime.store, runtime.broker
         self._relay = Relay(store, broker.publisher())
         self._workers: list[Worker[R]] = []
@@ -211,34 +219,69 @@ class Process(Generic[R]):
         return 1 if failed else 0
 
     async def _start(self) -> R:
-        """Wait for the servers, create what is missing, let the service prepare itself."""
+        """Wait for the database, create what is missing, let the service prepare itself."""
         while True:
             try:
                 await self._runtime.store.ensure_indexes()
-                await self._runtime.broker.ensure_topics(self._runtime.service.topics())
                 for projector in self._runtime.projectors.values():
                     await projector.prepare()
                 resources = await self._runtime.prepare()
             except Unavailable as error:
-                log.warning("waiting for the servers: %s", error)
+                log.warning("waiting for the database: %s", error)
                 await asyncio.sleep(0.5)
             else:
                 self._app.state.runtime = self._runtime
+                gc.collect()
+                gc.freeze()
+                gc.set_threshold(*COLLECT)
                 return resources
 
     def _start_parts(self, parts: _Parts, resources: R) -> None:
         service, store, broker = self._runtime.service, self._runtime.store, self._runtime.broker
         parts.relay = asyncio.create_task(self._relay.run())
+        parts.topics = asyncio.create_task(self._keep_topics())
+        parts.clock = asyncio.create_task(self._watch_clock())
         projectors = self._runtime.projectors.values()
         if self._works:
             self._workers = [Worker(store, broker, each, resources) for each in service.subscriptions]
             self._timekeepers = [Timekeeper(store, each, resources) for each in service.deadlines]
-        runs: list[Coroutine[Any, Any, None]] = [
-            *(worker.run() for worker in self._workers),
-            *(timekeeper.run() for timekeeper in self._timekeepers),
-            *(projector.feed(resources) if self._works else projector.follow() for projector in projectors),
+        fed = [partial(projector.feed, resources) for projector in projectors]
+        parts.work = [
+            *(asyncio.create_task(timekeeper.run()) for timekeeper in self._timekeepers),
+            *(asyncio.create_task(self._once_topics_are_there(worker.run)) for worker in self._workers),
+            *(asyncio.create_task(self._once_topics_are_there(feed)) for feed in fed if self._works),
+            *(asyncio.create_task(projector.follow()) for projector in projectors if not self._works),
         ]
-        parts.work = [asyncio.create_task(run) for run in runs]
+
+    async def _keep_topics(self) -> None:
+        """Create what is missing, as soon as Kafka answers; then there is nothing left to do."""
+        generations = {name: projector.generation for name, projector in self._runtime.projectors.items()}
+        while not self._topics_there.is_set():
+            try:
+                await self._runtime.broker.ensure_topics(self._runtime.service.topics(generations))
+                self._topics_there.set()
+            except Unavailable as error:
+                log.warning("waiting for Kafka: %s", error)
+                await asyncio.sleep(0.5)
+        await self._stopping.wait()
+
+    async def _once_topics_are_there(self, run: Callable[[], Awaitable[None]]) -> None:
+        ready = [asyncio.create_task(event.wait()) for event in (self._topics_there, self._stopping)]
+        await asyncio.wait(ready, return_when=asyncio.FIRST_COMPLETED)
+        for each in ready:
+            each.cancel()
+        if not self._stopping.is_set():
+            await run()
+
+    async def _watch_clock(self) -> None:
+        while True:
+            with contextlib.suppress(Unavailable):
+                ahead = await clock_ahead(self._runtime.store.driver)
+                telemetry.CLOCK_AHEAD_SECONDS.set(ahead)
+                self._clock_right = abs(ahead) <= CLOCK_OFF
+                if not self._clock_right:
+                    log.critical("this clock is %.1f s ahead of the database's: not ready", ahead)
+            await asyncio.sleep(CLOCK_EVERY)
 
     async def _until_stopped(self, first: asyncio.Task[R] | None, parts: _Parts) -> bool:
         """Until told to stop, a part ends (True: it should not), or `first` is done."""
@@ -258,6 +301,7 @@ class Process(Generic[R]):
 
     async def _finish(self, server: Server, parts: _Parts) -> None:
         self._stopping.set()
+        await asyncio.sleep(self._runtime.settings.unready_seconds)
         server.should_exit = True
         await _within(FINISH_REQUESTS + 2.0, [parts.serving])
         stops = [part.stop for part in self._workers]
@@ -266,7 +310,7 @@ class Process(Generic[R]):
         for stop in stops:
             stop()
         await _within(FINISH_BATCHES, parts.work)
-        await self._runtime.store.drain()
+        await _within(FINISH_DRAIN, [asyncio.create_task(self._runtime.store.drain())])
         self._relay.stop()
         await _within(FINISH_RELAY, [parts.relay] if parts.relay else [])
         left = [part for part in parts if part is not parts.serving]
@@ -274,15 +318,21 @@ class Process(Generic[R]):
             part.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         with contextlib.suppress(Unavailable):
-            await self._runtime.store.close()
+            await self._runtime.store.driver.close()
 
     async def _ready(self) -> dict[str, bool]:
-        parts = {"started": self._runtime.prepared is not None, "staying": not self._stopping.is_set()}
+        """Whoever answers requests does so whatever becomes of its consumers; a mere worker is what they are."""
+        parts = {
+            "started": self._runtime.prepared is not None,
+            "staying": not self._stopping.is_set(),
+            "clock": self._clock_right,
+        }
+        if self._role != "worker":
+            return parts
         return parts | {worker.subscription.group: worker.ready() for worker in self._all_workers()}
 
     async def _live(self) -> dict[str, bool]:
-        now = time.monotonic()
-        return {worker.subscription.group: now - worker.progress < STUCK for worker in self._all_workers()}
+        return {worker.subscription.group: worker.alive() for worker in self._all_workers()}
 
     def _all_workers(self) -> list[Worker[R]]:
         feeding = [each.worker for each in self._runtime.projectors.values() if each.worker is not None]
@@ -308,12 +358,14 @@ class _Parts:
     operating: asyncio.Task[None]
     watching: asyncio.Task[None]
     relay: asyncio.Task[None] | None = None
+    topics: asyncio.Task[None] | None = None
+    clock: asyncio.Task[None] | None = None
     work: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[asyncio.Task[None]]:
-        yield from (self.serving, self.operating, self.watching, *self.work)
-        if self.relay is not None:
-            yield self.relay
+        alone = (self.relay, self.topics, self.clock)
+        tasks = (self.serving, self.operating, self.watching, *self.work)
+        yield from (*tasks, *(part for part in alone if part is not None))
 
 
 async def _within(seconds: float, tasks: Sequence[asyncio.Task[Any]]) -> None:
@@ -324,12 +376,14 @@ async def _within(seconds: float, tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 
 def main(service: Service[R]) -> None:
-    """The command line of a service: `api | worker | all | migrate | rebuild MODEL`."""
+    """The command line of a service: `api | worker | all | migrate | indexes | rebuild MODEL`."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{service.name}")
     roles = parser.add_subparsers(dest="role", required=True)
     for role in ("api", "worker", "all"):
         roles.add_parser(role)
     roles.add_parser("migrate", help="make missing indexes, and topics if KAFKA_CREATE_TOPICS, and end")
+    indexes = roles.add_parser("indexes", help="tell which indexes are not as this version declares them")
+    indexes.add_argument("--yes", action="store_true", help="change them; takes long where there is much")
     if service.read_models:
         models = roles.add_parser("rebuild", help="build a read model anew beside the live one and swap it in")
         models.add_argument("model", choices=[model.name for model in service.read_models])
@@ -339,6 +393,8 @@ def main(service: Service[R]) -> None:
         telemetry.configure_logging(service.name, options.role, settings.log_level)
         if options.role == "migrate":
             uvloop.run(_migrate(service, settings))
+        elif options.role == "indexes":
+            uvloop.run(_indexes(service, settings, options.yes))
         elif options.role == "rebuild":
             uvloop.run(_rebuild(service, settings, options.model))
         else:
@@ -382,3 +438,27 @@ async def _migrate(service: Service[R], settings: Settings) -> None:
     finally:
         with contextlib.suppress(Unavailable):
             await store.close()
+
+
+async def _indexes(service: Service[R], settings: StoreSettings, yes: bool) -> None:
+    """Tell what is not as declared, the live generations of read models included; change it only if told to."""
+    store = open_store(service, settings)
+    try:
+        live = [
+            generation(collection)
+            for model in service.read_models
+            for generation in [Generation((await store.get(LIVE, model.name) or Live(model.name)).number)]
+            for collection in model.collections
+        ]
+        changes = await migration.plan(store.driver, [*store.collections, *live])
+        for change in changes:
+            sys.stdout.write(f"{change.step.value}  {change.collection}  {change.name}\n")
+        if not changes:
+            sys.stdout.write("索引与声明一致 · every index is as declared\n")
+        elif yes:
+            await migration.carry_out(store.driver, changes)
+            sys.stdout.write("完成 · done\n")
+        else:
+            sys.stdout.write("未作改动，加 --yes 执行 · nothing was changed; add --yes to do it\n")
+    finally:
+        await store.close()

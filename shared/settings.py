@@ -197,6 +197,12 @@ class HttpSettings(Environment):
         description="指标与探针的端口，不得对外；0 由系统选择 · "
         "the TCP port of metrics and probes, never to be public; 0 lets the system choose",
     )
+    unready_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=60,
+        description="停止前先报告未就绪的秒数 · seconds of telling that it is not ready, before its port closes",
+    )
     auth_jwks: str = Field(
         description="身份提供方公钥集的路径或 https 地址 · path or https address of the issuer's JSON Web Key Set"
     )

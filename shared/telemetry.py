@@ -15,7 +15,7 @@ import secrets
 import sys
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, cast
 
@@ -52,7 +52,7 @@ IDEMPOTENT_REPLAYS = Counter(
 # --- consumers ----------------------------------------------------------------------------------------------
 CONSUMER_RECORDS = Counter(
     "consumer_records_total",
-    "Records a group is done with; outcome is ok, duplicate, skipped, retry, parked or dlq",
+    "Records a group is done with; outcome is ok, duplicate, skipped, early or parked",
     ["group", "topic", "outcome"],
 )
 CONSUMER_BATCH_SECONDS = Histogram(
@@ -60,13 +60,16 @@ CONSUMER_BATCH_SECONDS = Histogram(
 )
 CONSUMER_TIME_LAG_SECONDS = Gauge(
     "consumer_time_lag_seconds",
-    "Age of the newest record done with when it was done; 0 when there is nothing to do",
+    "How long the oldest record that is read and not done with has been in the log; 0 when there is nothing to do",
     ["group", "topic", "partition"],
 )
 CONSUMER_REBALANCES = Counter("consumer_rebalances_total", "Times partitions were assigned anew", ["group"])
 CONSUMER_ASSIGNED_PARTITIONS = Gauge("consumer_assigned_partitions", "Partitions this process owns now", ["group"])
 CONSUMER_LAST_PROGRESS_TIMESTAMP_SECONDS = Gauge(
     "consumer_last_progress_timestamp_seconds", "Unix time of the last finished poll or batch", ["group"]
+)
+CONSUMER_BROKEN = Gauge(
+    "consumer_broken", "1 when the group's worker has stopped itself and waits for people", ["group"]
 )
 CONSUMER_COMMIT_FAILURES = Counter(
     "consumer_commit_failures_total",
@@ -93,6 +96,18 @@ EVENT_E2E_SECONDS = Histogram(
 EVENT_CLOCK_SKEW = Counter(
     "event_clock_skew_total", "Events from the future of this machine's clock, counted as 0 seconds old"
 )
+TOPIC_PARTITIONS_UNEXPECTED = Gauge(
+    "topic_partitions_unexpected", "Partitions that a topic has more than it is created with; below 0: fewer", ["topic"]
+)
+EVENTS_EARLY = Gauge("events_early", "Records held back because their predecessor has not come")
+
+
+def observe_age(event_type: str, stage: str, seconds: float) -> None:
+    """How old an event was when it came to the stage; one from the future tells of clocks that disagree."""
+    if seconds < 0:
+        EVENT_CLOCK_SKEW.inc()
+    EVENT_E2E_SECONDS.labels(event_type, stage).observe(max(0.0, seconds))
+
 
 # --- outbox -------------------------------------------------------------------------------------------------
 OUTBOX_PENDING = Gauge("outbox_pending", "Committed events not yet known to be in Kafka")
@@ -123,9 +138,17 @@ STORE_COMMIT_UNITS = Histogram(
     buckets=(1, 2, 5, 10, 20, 50, 100, 200),
 )
 STORE_COMMIT_SECONDS = Histogram("store_commit_seconds", "Seconds of one transaction", buckets=FAST)
+INDEXES_TO_MIGRATE = Gauge("indexes_to_migrate", "Indexes that are not as this version declares them")
 STORE_CONFLICTS = Counter("store_conflicts_total", "Transactions that lost a race and were tried again")
 
 # --- time ---------------------------------------------------------------------------------------------------
+DEADLINES_FAILING = Gauge("deadlines_failing", "Due documents whose command failed and is to be tried again", ["name"])
+DEADLINE_OLDEST_DUE_SECONDS = Gauge(
+    "deadline_oldest_due_seconds", "How long the oldest due document has been due", ["name"]
+)
+CLOCK_AHEAD_SECONDS = Gauge(
+    "clock_ahead_seconds", "Seconds by which this machine's clock is ahead of the database's; below 0: behind"
+)
 DEADLINES_FIRED = Counter("deadlines_fired_total", "Due documents turned into a command", ["name"])
 EVENT_LOOP_LAG_SECONDS = Histogram(
     "event_loop_lag_seconds", "How much later than asked for a sleeping task wakes", buckets=FAST
@@ -136,6 +159,12 @@ def introduce(service: str, role: str) -> None:
     """Tell what runs here: the version and revision that the image was built with, `dev` outside any."""
     version = os.environ.get("CHUANGWEN_VERSION", "dev")
     CHUANGWEN_BUILD_INFO.labels(service, role, version, os.environ.get("CHUANGWEN_REVISION", "")).set(1)
+
+
+def forget(metric: Gauge, *labels: object) -> None:
+    """Let a series end that nobody measures any more."""
+    with suppress(KeyError):
+        metric.remove(*labels)
 
 
 def exposition() -> tuple[bytes, str]:

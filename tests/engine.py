@@ -125,11 +125,18 @@ class Reader:
         self,
         group: str = VIEW_GROUP,
         on_poison: Literal["park_key", "skip", "stop"] = "park_key",
-        on_gap: Literal["apply", "stop"] = "apply",
+        on_gap: Literal["hold", "apply", "stop"] = "hold",
+        order: Literal["aggregate", "key"] = "aggregate",
         batch: int = 200,
     ) -> Subscription:
         return Subscription(
-            group, (ITEMS_TOPIC.name,), [on(Grown, self.on_grown)], on_poison=on_poison, on_gap=on_gap, batch=batch
+            group,
+            (ITEMS_TOPIC.name,),
+            [on(Grown, self.on_grown)],
+            on_poison=on_poison,
+            on_gap=on_gap,
+            order=order,
+            batch=batch,
         )
 
 

@@ -252,6 +252,10 @@ def answers(url: str) -> bool:
         return False
 
 
+MONGODB_PARAMETERS = ("transactionLifetimeLimitSeconds=10",)
+"""A process that is killed inside a transaction leaves documents locked for so long; the server's default is 60."""
+
+
 def mongodb(
     folder: Path,
     port: int,
@@ -264,8 +268,8 @@ def mongodb(
 ) -> Server:
     """A one-node replica set (a standalone server has no transactions), journaled; not yet started.
 
-    `parameters` are mongod's setParameter settings, as "name=value". With `is_ready` it is a member of a larger set,
-    which somebody else initiates.
+    `parameters` are mongod's setParameter settings, as "name=value"; those of `MONGODB_PARAMETERS` hold unless they
+    are among them. With `is_ready` it is a member of a larger set, which somebody else initiates.
     """
 
     def command() -> list[str]:
@@ -275,7 +279,7 @@ def mongodb(
             *(tools.mongod(), "--dbpath", str(data), "--bind_ip", "127.0.0.1", "--port", str(port)),
             *("--replSet", REPLICA_SET, "--oplogSize", "512", "--wiredTigerCacheSizeGB", "0.5"),
             *("--nounixsocket", "--quiet", "--setParameter", "diagnosticDataCollectionEnabled=false"),
-            *(part for parameter in parameters for part in ("--setParameter", parameter)),
+            *(part for parameter in (*MONGODB_PARAMETERS, *parameters) for part in ("--setParameter", parameter)),
         ]
 
     return Server(

@@ -157,7 +157,7 @@ def feed(generation: Generation) -> Subscription[Places]:
         on(ListWithdrawn, partial(on_list, generation(LISTS))),
     ]
     topics = (CaseEvent.TOPIC, EntryPosted.TOPIC, ListPublished.TOPIC, MeasureChanged.TOPIC, StandingChanged.TOPIC)
-    return Subscription(generation.group("portal.board"), topics, reactions, prefetch, on_poison="skip")
+    return Subscription(generation.group("portal.board"), topics, reactions, prefetch, on_poison="skip", on_gap="apply")
 
 
 BOARD = ReadModel("board", (CASES, STANDINGS, ENTRIES, MEASURES, LISTS), feed)

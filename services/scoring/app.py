@@ -27,6 +27,7 @@ POSTING = Subscription(
     ("scoring.charge",),
     [on(ChargeMade, ledger.on_charge), on(ReversalOrdered, ledger.on_reversal), on(PeriodFrozen, ledger.on_freeze)],
     prefetch=ledger.load_ledgers,
+    order="key",  # an entry stands behind the one before it in its unit's ledger, whatever matter that was about
 )
 """What writes the ledgers, and needs nothing but them."""
 CLIMBING = Subscription(

@@ -14,6 +14,7 @@ hands their events to the relay. This package alone imports a MongoDB driver.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from shared import telemetry
 from shared.clock import Clock
 from shared.errors import Conflict, Duplicate, Unavailable
 from shared.event import Event
+from shared.store import migration
 from shared.store.collection import Collection, Document, Filter, Identified, Index, T
 from shared.store.commit import GroupCommit
 from shared.store.driver import Driver, Sort
@@ -48,6 +50,8 @@ __all__ = [
     "Write",
     "remember",
 ]
+
+log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 Listener = Callable[[UnitOfWork], None]
@@ -142,8 +146,20 @@ class Store:
         self._listeners: list[Listener] = []
 
     async def ensure_indexes(self) -> None:
-        """Create what is missing of the declared collections and indexes; may be repeated."""
+        """Create what is missing of the declared collections and indexes; may be repeated.
+
+        What is declared otherwise now, or not any more, stays as it is and is told of.
+        """
         await asyncio.gather(*(self.driver.ensure_indexes(each.name, each.indexes) for each in self._collections))
+        left = await migration.plan(self.driver, self._collections)
+        telemetry.INDEXES_TO_MIGRATE.set(len(left))
+        for change in left:
+            log.warning("index %s of %s is not as declared: %s it", change.name, change.collection, change.step.value)
+
+    @property
+    def collections(self) -> Sequence[Collection[Any]]:
+        """What is kept here, as far as it is declared."""
+        return tuple(self._collections)
 
     def on_commit(self, listener: Listener) -> None:
         """Have `listener` called with every unit of work that this process has committed."""

@@ -1,7 +1,8 @@
 """Group commit: the units of concurrent callers become one transaction.
 
-One transaction per request costs a round trip per collection and a journal flush each; merged, they share both.
-A unit that spoils its group is found by running the units alone, and only its caller hears of it.
+One transaction per request costs a round trip per collection and a journal flush each; merged, they share both. A
+commit that comes while others are on their way waits a moment for more; alone in an idle process it waits for nobody.
+A unit that spoils its group is found by halving the group, and only its caller hears of it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from shared.store.driver import Driver
 from shared.store.unit import Write
 
 Place = tuple[str, str]
+
+BUSY = 0.05
+"""Seconds after a group of several in which more are taken to follow."""
 
 
 @dataclass(eq=False)
@@ -44,8 +48,12 @@ class GroupCommit:
         in_flight: int = 2,
         queue: int = 10_000,
         patience: float = 12.0,
+        gather: float = 0.0025,
     ) -> None:
-        """`patience`: seconds a caller waits before it hears Unavailable, the outcome being unknown."""
+        """`patience`: seconds a caller waits before it hears Unavailable, the outcome being unknown.
+
+        `gather`: seconds a commit waits for others while transactions are on their way.
+        """
         self._driver = driver
         self._patience = patience
         self._group = group
@@ -54,6 +62,10 @@ class GroupCommit:
         self._queue: deque[_Waiting] = deque()
         self._busy: set[Place] = set()
         self._flushes: set[asyncio.Task[None]] = set()
+        self._gather = gather
+        self._gathering: asyncio.TimerHandle | None = None
+        self._last_size = 0
+        self._last_begun = 0.0
 
     async def commit(self, writes: Sequence[Write]) -> None:
         """Returns when the writes are durable. Raises Conflict, Duplicate or Unavailable.
@@ -64,7 +76,7 @@ class GroupCommit:
             raise Unavailable("too many commits are waiting")
         waiting = _Waiting(writes, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
-        self._pump()
+        self._pump_soon()
         try:
             async with asyncio.timeout(self._patience):
                 await asyncio.shield(waiting.done)
@@ -75,8 +87,22 @@ class GroupCommit:
 
     async def drain(self) -> None:
         """Returns when nothing is waiting or in flight."""
-        while self._flushes:
+        while self._queue or self._flushes:
+            self._pump()
             await asyncio.wait(self._flushes)
+
+    def _pump_soon(self) -> None:
+        """At once in an idle process or for a full group; else when others had a moment to come."""
+        loop = asyncio.get_running_loop()
+        follows = self._last_size > 1 and loop.time() - self._last_begun < BUSY
+        if not (self._flushes or follows) or len(self._queue) >= self._group or not self._gather:
+            self._pump()
+        elif self._gathering is None:
+            self._gathering = loop.call_later(self._gather, self._gathered)
+
+    def _gathered(self) -> None:
+        self._gathering = None
+        self._pump()
 
     def _pump(self) -> None:
         while self._queue and len(self._flushes) < self._in_flight:
@@ -85,6 +111,7 @@ class GroupCommit:
                 return
             places = set().union(*(waiting.places() for waiting in group))
             self._busy |= places
+            self._last_size, self._last_begun = len(group), asyncio.get_running_loop().time()
             task = asyncio.create_task(self._write(group))
             self._flushes.add(task)
             task.add_done_callback(partial(self._flushed, places))
@@ -92,7 +119,8 @@ class GroupCommit:
     def _flushed(self, places: set[Place], task: asyncio.Task[None]) -> None:
         self._busy -= places
         self._flushes.discard(task)
-        self._pump()
+        if self._queue:
+            self._pump_soon()
 
     def _next_group(self) -> list[_Waiting]:
         group: list[_Waiting] = []
@@ -121,7 +149,8 @@ class GroupCommit:
             if len(group) == 1:
                 _refuse(group, error)
             else:
-                await self._write_alone(group)
+                await self._write(group[: len(group) // 2])
+                await self._write(group[len(group) // 2 :])
         except BaseException:
             _refuse(group, Unavailable("the store is closing"))
             raise
@@ -131,10 +160,6 @@ class GroupCommit:
             for waiting in group:
                 if not waiting.done.done():
                     waiting.done.set_result(None)
-
-    async def _write_alone(self, group: list[_Waiting]) -> None:
-        for waiting in group:
-            await self._write([waiting])
 
 
 def _refuse(group: Iterable[_Waiting], error: Exception) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from shared.store.collection import Document, Filter, Index
@@ -39,6 +40,10 @@ class Driver(Protocol):
 
     async def count(self, collection: str, filter: Filter) -> int: ...
 
+    async def size(self, collection: str) -> int:
+        """About how many documents there are, told at once however many."""
+        ...
+
     async def aggregate(self, collection: str, pipeline: Sequence[Document]) -> list[Document]: ...
 
     async def delete(self, collection: str, filter: Filter) -> int:
@@ -49,11 +54,24 @@ class Driver(Protocol):
         """Take or extend the lease; False while another holder has it. Time is the server's."""
         ...
 
+    async def now(self) -> datetime:
+        """The server's time, UTC."""
+        ...
+
     async def release(self, name: str, holder: str) -> None: ...
 
     async def ensure_indexes(self, collection: str, indexes: Sequence[Index]) -> None:
-        """Create the collection and what is missing. May be repeated, also by several processes at once."""
+        """Create the collection and what is missing. May be repeated, also by several processes at once.
+
+        An index that is there stays as it is, also when it is declared otherwise now (`shared/store/migration.py`).
+        """
         ...
+
+    async def indexes(self, collection: str) -> dict[str, Index]:
+        """Those that are there, by name; the one over identities is left out."""
+        ...
+
+    async def drop_index(self, collection: str, name: str) -> None: ...
 
     async def drop(self, collection: str) -> None: ...
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -41,6 +42,10 @@ MAJORITY = WriteConcern("majority", j=True)
 LOSABLE = WriteConcern(1)
 DUPLICATE_KEY = 11000
 NAMESPACE_EXISTS = 48
+TRANSACTIONS = 2
+"""How often a transaction is tried that lost a race; then its group is split, so that only the loser hears of it."""
+COMMITS = 3
+"""How often it is asked whether a commit has happened."""
 STREAMED = 1000
 """Documents a stream asks for at a time."""
 
@@ -72,6 +77,7 @@ class _Dialect:
     client: Callable[..., Any]
     bucket: Callable[..., Any]
     session: Callable[[Any], Awaitable[Any]]
+    begin: Callable[[Any], Awaitable[Any]]
     cursor: Callable[[Any], Awaitable[Any]]
     close: Callable[[Any], Awaitable[None]]
 
@@ -82,6 +88,17 @@ async def _motor_session(client: Any) -> Any:
 
 async def _pymongo_session(client: Any) -> Any:
     return client.start_session()
+
+
+_HOW = {"read_concern": ReadConcern("snapshot"), "write_concern": MAJORITY}
+
+
+async def _motor_begin(session: Any) -> Any:
+    return session.start_transaction(**_HOW)
+
+
+async def _pymongo_begin(session: Any) -> Any:
+    return await session.start_transaction(**_HOW)
 
 
 async def _as_is(value: Any) -> Any:
@@ -101,8 +118,10 @@ async def _pymongo_close(client: Any) -> None:
 
 
 DIALECTS = {
-    "motor": _Dialect(AsyncIOMotorClient, AsyncIOMotorGridFSBucket, _motor_session, _as_is, _motor_close),
-    "pymongo": _Dialect(AsyncMongoClient, gridfs.AsyncGridFSBucket, _pymongo_session, _awaited, _pymongo_close),
+    "motor": _Dialect(AsyncIOMotorClient, AsyncIOMotorGridFSBucket, _motor_session, _motor_begin, _as_is, _motor_close),
+    "pymongo": _Dialect(
+        AsyncMongoClient, gridfs.AsyncGridFSBucket, _pymongo_session, _pymongo_begin, _awaited, _pymongo_close
+    ),
 }
 
 
@@ -168,20 +187,43 @@ class MongoDriver:
         for write in writes:
             plan[write.collection].append(write)
 
-        async def apply(session: Any) -> None:
-            for name, its_writes in plan.items():
-                await self._apply(name, its_writes, session)
-
         with _told_apart():
             async with await self._dialect.session(self._client) as session:
-                await session.with_transaction(apply, read_concern=ReadConcern("snapshot"), write_concern=MAJORITY)
+                for failed in range(TRANSACTIONS):
+                    try:
+                        await self._transact(plan, session)
+                    except PyMongoError as error:
+                        if failed == TRANSACTIONS - 1 or not error.has_error_label("TransientTransactionError"):
+                            raise
+                        await asyncio.sleep(random.uniform(0, 0.01))  # noqa: S311  (jitter, no secret)
+                    else:
+                        return
+
+    async def _transact(self, plan: Mapping[str, list[Write]], session: Any) -> None:
+        """One try. The driver's own `with_transaction` would go on for two minutes, holding up everybody else."""
+        await self._dialect.begin(session)
+        try:
+            for name, writes in plan.items():
+                await self._apply(name, writes, session)
+        except BaseException:
+            with suppress(PyMongoError):
+                await session.abort_transaction()
+            raise
+        for asked in range(COMMITS):
+            try:
+                await session.commit_transaction()
+            except PyMongoError as error:
+                if asked == COMMITS - 1 or not error.has_error_label("UnknownTransactionCommitResult"):
+                    raise
+            else:
+                return
 
     async def _apply(self, name: str, writes: list[Write], session: Any) -> None:
         collection = self._database[name]
         if all(write.change is Change.INSERT for write in writes):
-            await collection.insert_many([write.document for write in writes], session=session)
+            await collection.insert_many([write.document for write in writes], ordered=False, session=session)
             return
-        outcome = await collection.bulk_write([_operation(write) for write in writes], session=session)
+        outcome = await collection.bulk_write([_operation(write) for write in writes], ordered=False, session=session)
         done = outcome.inserted_count + outcome.matched_count + outcome.upserted_count + outcome.deleted_count
         if done != len(writes):
             raise Conflict(f"a document in {name} is not the one that was read")
@@ -216,6 +258,11 @@ class MongoDriver:
             counted: int = await self._database[collection].count_documents(filter)
             return counted
 
+    async def size(self, collection: str) -> int:
+        with _told_apart():
+            about: int = await self._database[collection].estimated_document_count()
+            return about
+
     async def aggregate(self, collection: str, pipeline: Sequence[Document]) -> list[Document]:
         with _told_apart():
             cursor = await self._dialect.cursor(self._database[collection].aggregate(list(pipeline)))
@@ -244,6 +291,12 @@ class MongoDriver:
             return False
         return bool(lease["holder"] == holder)
 
+    async def now(self) -> datetime:
+        with _told_apart():
+            answer = await self._client.admin.command("hello")
+            moment: datetime = answer["localTime"]
+            return moment.replace(tzinfo=UTC)
+
     async def release(self, name: str, holder: str) -> None:
         await self.delete("leases", {"_id": name, "holder": holder})
 
@@ -254,8 +307,22 @@ class MongoDriver:
             except PyMongoError as error:
                 if getattr(error, "code", None) != NAMESPACE_EXISTS and "already exists" not in str(error):
                     raise
-            if indexes:
-                await self._database[collection].create_indexes([_index_model(index) for index in indexes])
+            there = await self._specifications(collection)
+            missing = [_index_model(index) for index in indexes if index.name not in there]
+            if missing:
+                await self._database[collection].create_indexes(missing)
+
+    async def indexes(self, collection: str) -> dict[str, Index]:
+        with _told_apart():
+            return {name: _index_of(each) for name, each in (await self._specifications(collection)).items()}
+
+    async def drop_index(self, collection: str, name: str) -> None:
+        with _told_apart():
+            await self._database[collection].drop_index(name)
+
+    async def _specifications(self, collection: str) -> dict[str, Any]:
+        cursor = await self._dialect.cursor(self._database[collection].list_indexes())
+        return {each["name"]: each for each in await cursor.to_list(None) if each["name"] != "_id_"}
 
     async def drop(self, collection: str) -> None:
         with _told_apart():
@@ -321,6 +388,15 @@ def _index_model(index: Index) -> IndexModel:
     if index.partial is not None:
         told["partialFilterExpression"] = index.partial
     return IndexModel(list(index.keys), **told)
+
+
+def _index_of(found: Mapping[str, Any]) -> Index:
+    return Index(
+        tuple(found["key"].items()),
+        unique=bool(found.get("unique")),
+        expire_after_seconds=found.get("expireAfterSeconds"),
+        partial=found.get("partialFilterExpression"),
+    )
 
 
 @contextmanager

@@ -6,7 +6,8 @@ look at it. It doubles as an identity map: many changes of one document are one 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple, cast
@@ -124,6 +125,23 @@ class UnitOfWork:
         """Number of the last event of the aggregate, those of this unit included."""
         tracked = self._tracked.get((collection.name, id))
         return tracked.sequence if tracked else 0
+
+    @contextmanager
+    def tracing(self, traceparent: str) -> Iterator[None]:
+        """Events of this unit that are told inside belong to this span."""
+        before, self._traceparent = self._traceparent, traceparent
+        try:
+            yield
+        finally:
+            self._traceparent = before
+
+    def known(self, collection: Collection[T]) -> list[T]:
+        """The entities of a collection that this unit has loaded or inserted, deletions left out."""
+        return [
+            cast(T, tracked.entity)
+            for (name, _), tracked in self._tracked.items()
+            if name == collection.name and tracked is not None and tracked.change is not Change.DELETE
+        ]
 
     def changed(self, collection: Collection[T]) -> list[T]:
         """The entities of a collection that this unit writes, deletions left out."""

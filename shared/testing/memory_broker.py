@@ -11,15 +11,20 @@ from zlib import crc32
 from shared.contracts import Topic
 from shared.errors import Unavailable
 from shared.event import Event
-from shared.kafka import Moved, Partition, Record
+from shared.kafka import Moved, NotPublished, Partition, Position, Record
 
 
 class MemoryBroker:
-    """The log and the groups. While `down`, publishing and joining fail, polls find nothing, offsets stay."""
+    """The log and the groups. While `down`, publishing and joining fail, polls find nothing, offsets stay.
+
+    Topics in `refused` cannot be written to.
+    """
 
     def __init__(self, partitions: int = 3) -> None:
         self.partitions = partitions
         self.down = False
+        self.topics_missing = False
+        self.refused: set[str] = set()
         self.log: dict[Partition, list[Record]] = defaultdict(list)
         self.offsets: dict[str, dict[Partition, int]] = defaultdict(dict)
         self.members: dict[str, list[MemoryFeed]] = defaultdict(list)
@@ -32,7 +37,8 @@ class MemoryBroker:
         return MemoryFeed(self, group, topics)
 
     async def ensure_topics(self, topics: Iterable[Topic]) -> None:
-        return
+        if self.down or self.topics_missing:
+            raise Unavailable("no topics")
 
     def append(self, event: Event) -> Record:
         """Put the event at the end of its partition."""
@@ -65,10 +71,12 @@ class MemoryPublisher:
         self._broker = broker
 
     async def publish(self, events: Sequence[Event]) -> None:
-        if self._broker.down:
-            raise Unavailable("the broker is away")
-        for event in events:
+        refused = {event.topic for event in events if self._broker.down or event.topic in self._broker.refused}
+        taken = [event for event in events if event.topic not in refused]
+        for event in taken:
             self._broker.append(event)
+        if refused:
+            raise NotPublished("the broker is away", taken, frozenset(refused))
 
     async def stop(self) -> None:
         return
@@ -120,9 +128,11 @@ class MemoryFeed:
         self._broker.offsets[self._group].update(offsets)
         return True
 
-    async def behind(self) -> int:
+    async def positions(self) -> Mapping[Partition, Position]:
+        if self._broker.down:
+            raise Unavailable("the broker is away")
         done = self._broker.offsets[self._group]
-        return sum(len(self._broker.log[place]) - done.get(place, 0) for place in self._positions)
+        return {place: Position(0, len(self._broker.log[place]), done.get(place, 0)) for place in self._positions}
 
     async def stop(self) -> None:
         self._positions.clear()

@@ -6,7 +6,7 @@ import copy
 import re
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -26,8 +26,9 @@ class MemoryDriver:
     def __init__(self, clock: Clock, fault: Fault = lambda point: None) -> None:
         self._clock = clock
         self.fault = fault
+        self.ahead = timedelta()
         self._documents: dict[str, dict[str, Document]] = defaultdict(dict)
-        self._unique: dict[str, list[Index]] = defaultdict(list)
+        self._indexes: dict[str, dict[str, Index]] = defaultdict(dict)
         self._leases: dict[str, tuple[str, Any]] = {}
         self._files: dict[str, bytes] = {}
 
@@ -58,7 +59,9 @@ class MemoryDriver:
             documents[write.id] = _stored(write.document)
 
     def _check_unique(self, name: str) -> None:
-        for index in self._unique[name]:
+        for index in self._indexes[name].values():
+            if not index.unique:
+                continue
             seen = set()
             for document in self._documents[name].values():
                 if not matches(document, index.partial or {}):
@@ -94,6 +97,9 @@ class MemoryDriver:
     async def count(self, collection: str, filter: Filter) -> int:
         return len(await self.find(collection, filter))
 
+    async def size(self, collection: str) -> int:
+        return len(self._documents[collection])
+
     async def aggregate(self, collection: str, pipeline: Sequence[Document]) -> list[Document]:
         raise LookupError("aggregations are tested on the real server")
 
@@ -111,12 +117,22 @@ class MemoryDriver:
         self._leases[name] = (holder, now + timedelta(seconds=seconds))
         return True
 
+    async def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
     async def release(self, name: str, holder: str) -> None:
         if self._leases.get(name, ("", None))[0] == holder:
             del self._leases[name]
 
     async def ensure_indexes(self, collection: str, indexes: Sequence[Index]) -> None:
-        self._unique[collection] = [index for index in indexes if index.unique]
+        for index in indexes:
+            self._indexes[collection].setdefault(index.name, index)
+
+    async def indexes(self, collection: str) -> dict[str, Index]:
+        return dict(self._indexes[collection])
+
+    async def drop_index(self, collection: str, name: str) -> None:
+        del self._indexes[collection][name]
 
     async def drop(self, collection: str) -> None:
         self._documents.pop(collection, None)

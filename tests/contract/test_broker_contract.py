@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from shared import telemetry
 from shared.contracts import Topic
 from shared.errors import Unavailable
 from shared.event import Event
-from shared.kafka import Broker, Connection, Feed, KafkaBroker, KafkaFeed, Partition, Record
+from shared.kafka import Broker, Connection, Feed, KafkaBroker, KafkaFeed, NotPublished, Partition, Record
 from shared.testing.memory_broker import MemoryBroker
 from tests.engine import NOON, Grown
 from tests.waiting import eventually
@@ -89,6 +89,11 @@ class Member:
         return offsets
 
 
+async def behind(feed: Feed) -> int:
+    """How many records of the member's partitions are not committed yet."""
+    return sum(position.end - position.next for position in (await feed.positions()).values())
+
+
 @pytest.fixture(scope="module", params=["memory", "kafka"])
 def shared_broker(request: pytest.FixtureRequest) -> Broker:
     if request.param == "memory":
@@ -145,15 +150,15 @@ async def test_a_group_goes_on_behind_what_it_committed(world: World) -> None:
     await world.publish(*(world.event(key, 1) for key in "abcdef"))
     first = await world.join()
     await first.until(6)
-    assert await first.feed.behind() == 6
+    assert await behind(first.feed) == 6
     offsets = first.next_offsets()
     assert await first.feed.commit(offsets)
-    assert await first.feed.behind() == 0
+    assert await behind(first.feed) == 0
     await first.feed.stop()
     await world.publish(world.event("a", 2))
     second = await world.join()
     assert [record.event().sequence for record in await second.until(1)] == [2]
-    assert await second.feed.behind() == 1
+    assert await behind(second.feed) == 1
 
 
 async def test_what_is_not_committed_is_read_again(world: World) -> None:
@@ -248,7 +253,7 @@ async def test_offsets_may_be_committed_while_giving_up(world: World) -> None:
 
     async def caught_up() -> bool:
         await second.poll()
-        return await second.feed.behind() == 0
+        return await behind(second.feed) == 0
 
     await eventually(caught_up)
     assert committed == [True]
@@ -360,3 +365,44 @@ async def test_nobody_there_is_unavailable_and_a_later_start_succeeds(kafka_boot
     await feed.start(member.on_revoked, member.on_assigned)
     assert await member.poll() == {}
     await feed.stop()
+
+
+async def test_a_topic_that_is_not_there_holds_up_no_other_and_what_was_taken_is_told(
+    kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.kafka.METADATA_PATIENCE", 0.5)
+    broker = KafkaBroker(Connection(kafka_bootstrap, f"t{secrets.token_hex(4)}-"))
+    topic = Topic(Grown.TOPIC, owner="tests", aggregate="a thing", partitions=2)
+    await broker.ensure_topics([topic])
+    here = [Event.new(Grown(by=1), "a", number, NOON) for number in (1, 2)]
+    nowhere = [replace(event, topic="tests.nowhere") for event in here]
+    publisher = broker.publisher()
+    try:
+        for _ in range(2):
+            with pytest.raises(NotPublished) as refused:
+                await publisher.publish([*nowhere, *here])
+            assert (refused.value.acknowledged, refused.value.topics) == (here, frozenset({"tests.nowhere"}))
+        await publisher.publish(here)
+    finally:
+        await publisher.stop()
+
+
+async def test_a_publisher_that_is_given_up_leaves_its_successor_alone(kafka_bootstrap: str) -> None:
+    publisher = KafkaBroker(Connection(kafka_bootstrap, f"t{secrets.token_hex(4)}-")).publisher()
+    first = await publisher._started()
+    publisher._producer = None
+    second = await publisher._started()
+    await publisher._give_up(first)
+    assert publisher._producer is second
+    await publisher.stop()
+    await first.stop()
+
+
+async def test_another_number_of_partitions_than_declared_is_told(kafka_bootstrap: str) -> None:
+    connection = Connection(kafka_bootstrap, f"t{secrets.token_hex(4)}-")
+    topic = Topic("tests.grown", owner="tests", aggregate="a thing", partitions=3)
+    await KafkaBroker(connection, partitions=2).ensure_topics([topic])
+    await KafkaBroker(connection).ensure_topics([topic])
+    assert telemetry.TOPIC_PARTITIONS_UNEXPECTED.labels("tests.grown")._value.get() == -1
+    await KafkaBroker(connection, partitions=2).ensure_topics([topic])
+    assert telemetry.TOPIC_PARTITIONS_UNEXPECTED.labels("tests.grown")._value.get() == 0

@@ -13,10 +13,13 @@ from enum import StrEnum
 from typing import Any, Literal
 
 import pytest
+from pymongo import AsyncMongoClient
 
 from shared.clock import FixedClock
+from shared.deadlines import clock_ahead
 from shared.errors import Conflict, Duplicate, NotFound, Unavailable
 from shared.store import OUTBOX, Change, Collection, Driver, Index, Store, UnitOfWork, Write, remember
+from shared.store.migration import Step, carry_out, plan
 from shared.store.mongo import MongoDriver
 from shared.testing.memory_store import MemoryDriver
 from tests.engine import ITEMS, NOON, VIEWS, Grown, Item, View, Weighed, grow
@@ -643,6 +646,41 @@ async def test_indexes_may_be_ensured_again_and_by_many_at_once(store: Store) ->
     await store.driver.drop(fresh)
 
 
+async def test_an_index_that_is_declared_otherwise_now_stays_until_somebody_says_so(store: Store) -> None:
+    name = f"migrated_{secrets.token_hex(4)}"
+    before = Collection(name, Ticket, [Index((("unit", 1),)), Index((("state", 1),)), Index((("number", 1),))])
+    now = Collection(
+        name,
+        Ticket,
+        [Index((("unit", 1),), unique=True), Index((("number", 1),)), Index((("tags", 1),), partial={"state": "open"})],
+    )
+    await store.driver.ensure_indexes(name, before.indexes)
+    await put(store, Ticket("a", "u", state="closed"), into=before)
+    fresh = Store(store.driver, store.clock, [now])
+    await fresh.ensure_indexes()  # a process of the new version starts
+    await put(store, Ticket("b", "u"), into=now)
+    changes = await plan(store.driver, [now])
+    assert {(change.name, change.step) for change in changes} == {
+        ("unit_1", Step.REPLACE),
+        ("state_1", Step.DROP),
+    }
+    await store.driver.delete(name, {"_id": "b"})
+    await carry_out(store.driver, changes)
+    assert await plan(store.driver, [now]) == []
+    with pytest.raises(Duplicate):
+        await put(store, Ticket("c", "u"), into=now)
+    await store.driver.drop(name)
+
+
+async def test_every_declared_index_is_there_as_it_is_declared(store: Store) -> None:
+    assert await plan(store.driver, ALL) == []
+
+
+async def test_the_clock_of_the_server_is_close_to_ours(store: Store) -> None:
+    assert abs((await store.driver.now() - datetime.now(UTC)).total_seconds()) < 5
+    assert abs(await clock_ahead(store.driver)) < 5
+
+
 async def read(store: Store, id: str) -> bytes:
     return b"".join([piece async for piece in store.download(id)])
 
@@ -714,6 +752,32 @@ async def test_a_commit_whose_first_transaction_fails_in_passing_is_tried_again(
     await mongo._client.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 1}, "data": fails})
     await put(store, Ticket("t", "u"))
     assert await store.count(TICKETS, {}) == 1
+
+
+async def test_a_document_that_somebody_holds_is_a_conflict_at_once_and_holds_up_nobody(
+    store: Store, mongo: MongoDriver, servers: Servers
+) -> None:
+    """A process that was killed inside its transaction leaves its documents locked until the server ends it."""
+    await asyncio.gather(*(put(store, Ticket(id, "u")) for id in ("locked", "held")))
+    client: AsyncMongoClient[Any] = AsyncMongoClient(servers.mongodb_uri())
+    async with client, client.start_session() as orphan:
+        await orphan.start_transaction()
+        tickets = client[mongo._database.name][TICKETS.name]
+        await tickets.update_many({"_id": {"$in": ["locked", "held"]}}, {"$set": {"state": "x"}}, session=orphan)
+
+        async def change(id: str) -> None:
+            uow = store.unit()
+            uow.save(TICKETS, await uow.get(TICKETS, id))
+            await store.commit(uow)
+
+        began = asyncio.get_running_loop().time()
+        others = [put(store, Ticket(f"t{number}", "u")) for number in range(80)]
+        outcomes = await asyncio.gather(change("locked"), change("held"), *others, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes[:2]] == [Conflict, Conflict]
+        assert [outcome for outcome in outcomes[2:] if outcome] == []
+        assert asyncio.get_running_loop().time() - began < 8
+        await orphan.abort_transaction()
+        await change("locked")
 
 
 async def test_no_server_is_unavailable() -> None:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from shared import deadlines, telemetry
 from shared.clock import FixedClock
-from shared.deadlines import Deadline, Timekeeper
+from shared.deadlines import DEFERRED, Deadline, Timekeeper
 from shared.errors import Unavailable
 from shared.store import Collection, Index, Store, UnitOfWork
 from shared.testing.memory_store import MemoryDriver
@@ -33,7 +34,7 @@ class Office:
     def __init__(self) -> None:
         self.clock = FixedClock(NOON)
         self.driver = MemoryDriver(self.clock)
-        self.store = Store(self.driver, self.clock, [PROMISES])
+        self.store = Store(self.driver, self.clock, [PROMISES, DEFERRED])
         self.stubborn: set[str] = set()
         self.lazy: set[str] = set()
 
@@ -55,6 +56,11 @@ class Office:
 
     def timekeeper(self, every: float = 1.0) -> Timekeeper:
         return Timekeeper(self.store, Deadline(PROMISES, self.expire), None, every)
+
+    def rested(self, keeper: Timekeeper) -> None:
+        """The pauses of those that failed are over."""
+        for row in keeper._deferred.values():
+            row.again_at = NOON
 
     async def broken(self) -> dict[str, int]:
         return {promise.id: promise.broken for promise in await self.store.find(PROMISES, {})}
@@ -87,7 +93,72 @@ async def test_one_that_cannot_fire_stays_due_and_keeps_nobody() -> None:
     assert await keeper.look() == 2
     assert await office.broken() == {"a": 1, "bad": 0, "c": 1}
     office.stubborn.clear()
+    assert await keeper.look() == 0, "it rests, longer each time"
+    office.rested(keeper)
     assert await keeper.look() == 1
+    assert await office.store.find(DEFERRED, {}) == []
+
+
+async def test_however_many_fail_the_others_are_seen_to() -> None:
+    """They are older than those that could be met, and more than one look takes."""
+    office = Office()
+    bad = [f"bad{number}" for number in range(2 * 4 * deadlines.BATCH)]
+    await office.promise(*bad)
+    await office.promise(*(f"good{number}" for number in range(50)), due=NOON + timedelta(seconds=1))
+    office.stubborn.update(bad)
+    office.clock.advance(timedelta(seconds=1))
+    keeper = office.timekeeper()
+    for _ in range(5):
+        await keeper.look()
+    assert sum((await office.broken()).values()) == 50
+    assert len(await office.store.find(DEFERRED, {})) == len(bad)
+
+
+async def test_a_failed_one_rests_longer_each_time_is_kept_with_its_error_and_known_to_the_next_process() -> None:
+    office = Office()
+    await office.promise("bad")
+    office.stubborn.add("bad")
+    keeper = office.timekeeper()
+    pauses = []
+    for _ in range(4):
+        await keeper.look()
+        [row] = await office.store.find(DEFERRED, {})
+        pauses.append(row.again_at - row.since)
+        office.rested(keeper)
+    assert (row.failures, row.error, row.text, row.document) == (4, "RuntimeError", "bad", "bad")
+    assert pauses == sorted(pauses)
+    await keeper.look()
+    successor = office.timekeeper()
+    assert await successor._holds_lease()
+    office.stubborn.clear()
+    assert await successor.look() == 0
+    assert telemetry.DEADLINES_FAILING.labels("promises")._value.get() == 1
+
+
+async def test_how_long_the_oldest_has_been_due_is_told() -> None:
+    office = Office()
+    await office.promise("a", due=NOON - timedelta(seconds=90))
+    keeper = office.timekeeper()
+    assert await keeper._holds_lease()
+    assert telemetry.DEADLINE_OLDEST_DUE_SECONDS.labels("promises")._value.get() == 90
+
+
+async def test_a_machine_whose_clock_runs_ahead_takes_nothing_for_due_and_leaves_it_to_others() -> None:
+    office = Office()
+    await office.promise("a")
+    office.driver.ahead = -timedelta(seconds=10)  # the database's clock is behind this machine's
+    keeper = office.timekeeper(every=0.01)
+    running = asyncio.create_task(keeper.run())
+    await asyncio.sleep(0.1)
+    assert await office.broken() == {"a": 0}
+    office.driver.ahead = timedelta()
+
+    async def fired() -> bool:
+        return await office.broken() == {"a": 1}
+
+    await eventually(fired, 5)
+    keeper.stop()
+    await running
 
 
 async def test_a_command_that_does_nothing_does_not_count_so_that_it_is_not_repeated_without_rest() -> None:

@@ -63,7 +63,7 @@ async def start(commits: GroupCommit, *writes: Write) -> asyncio.Task[None]:
 
 async def test_what_waits_while_transactions_are_in_flight_shares_the_next_one() -> None:
     driver = Gated()
-    commits = GroupCommit(driver, in_flight=2)
+    commits = GroupCommit(driver, gather=0, in_flight=2)
     tasks = [await start(commits, insert(f"a{n}")) for n in range(6)]
     await driver.until_begun(2)
     assert driver.groups == [["a0"], ["a1"]]
@@ -74,7 +74,7 @@ async def test_what_waits_while_transactions_are_in_flight_shares_the_next_one()
 
 async def test_a_finished_transaction_makes_room_for_the_next_at_once() -> None:
     driver = Gated()
-    commits = GroupCommit(driver, in_flight=2)
+    commits = GroupCommit(driver, gather=0, in_flight=2)
     tasks = [await start(commits, insert(f"a{n}")) for n in range(3)]
     await driver.until_begun(2)
     driver.gates[0].set_result(None)
@@ -86,7 +86,7 @@ async def test_a_finished_transaction_makes_room_for_the_next_at_once() -> None:
 
 async def test_one_transaction_at_a_time_never_stalls() -> None:
     driver = Gated()
-    commits = GroupCommit(driver, in_flight=1, group=1)
+    commits = GroupCommit(driver, gather=0, in_flight=1, group=1)
     tasks = [await start(commits, insert(f"a{n}")) for n in range(4)]
     driver.let_all_through()
     await asyncio.gather(*tasks)
@@ -95,7 +95,7 @@ async def test_one_transaction_at_a_time_never_stalls() -> None:
 
 async def test_a_group_is_limited() -> None:
     driver = Gated()
-    commits = GroupCommit(driver, in_flight=1, group=2)
+    commits = GroupCommit(driver, gather=0, in_flight=1, group=2)
     tasks = [await start(commits, insert(f"a{n}")) for n in range(4)]
     driver.let_all_through()
     await asyncio.gather(*tasks)
@@ -104,7 +104,7 @@ async def test_a_group_is_limited() -> None:
 
 async def test_writers_of_one_document_neither_share_nor_overtake() -> None:
     driver = Gated()
-    commits = GroupCommit(driver, in_flight=2)
+    commits = GroupCommit(driver, gather=0, in_flight=2)
     first = await start(commits, put("same"))
     later = [await start(commits, put("same"), put(f"n{n}")) for n in range(2)]
     other = await start(commits, put("other"))
@@ -117,7 +117,7 @@ async def test_writers_of_one_document_neither_share_nor_overtake() -> None:
 
 async def test_a_unit_behind_a_waiting_one_does_not_pass_it() -> None:
     driver = Gated()
-    commits = GroupCommit(driver, in_flight=2)
+    commits = GroupCommit(driver, gather=0, in_flight=2)
     tasks = [
         await start(commits, put("x")),
         await start(commits, put("x"), put("y")),  # waits for x
@@ -133,7 +133,7 @@ async def test_a_unit_behind_a_waiting_one_does_not_pass_it() -> None:
 @pytest.mark.parametrize("fault", [Conflict("stale"), OverflowError("cannot be written")])
 async def test_a_unit_that_spoils_its_group_fails_alone(fault: Exception) -> None:
     driver = Gated()
-    commits = GroupCommit(driver, in_flight=1)
+    commits = GroupCommit(driver, gather=0, in_flight=1)
     blocker = await start(commits, insert("blocker"))
     tasks = [await start(commits, insert(id)) for id in ("good", "bad", "fine")]
 
@@ -145,12 +145,50 @@ async def test_a_unit_that_spoils_its_group_fails_alone(fault: Exception) -> Non
     driver.let_all_through()
     outcomes = await asyncio.gather(blocker, *tasks, return_exceptions=True)
     assert outcomes == [None, None, fault, None]
-    assert driver.groups[1:] == [["good", "bad", "fine"], ["good"], ["bad"], ["fine"]]
+    assert driver.groups[1:] == [["good", "bad", "fine"], ["good"], ["bad", "fine"], ["bad"], ["fine"]]
+
+
+async def test_alone_nobody_waits_and_in_a_crowd_everybody_waits_a_moment_for_the_others() -> None:
+    driver = Gated()
+    driver.open = True
+    commits = GroupCommit(driver, gather=0.05)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for number in range(3):
+        await commits.commit([insert(f"alone{number}")])
+    assert loop.time() - began < 0.05
+    driver.open = False
+    crowd = [await start(commits, insert(f"crowd{number}")) for number in range(5)]
+    await driver.until_begun(5)
+    driver.let_all_through()
+    await asyncio.gather(*crowd)
+    assert driver.groups == [["alone0"], ["alone1"], ["alone2"], ["crowd0"], [f"crowd{n}" for n in range(1, 5)]]
+    last = [await start(commits, insert(f"last{number}")) for number in range(2)]
+    await commits.drain()
+    await asyncio.gather(*last)
+    assert driver.groups[5:] == [["last0", "last1"]], "what follows a crowd is taken for one"
+
+
+async def test_of_a_large_group_the_culprit_is_found_in_few_steps() -> None:
+    driver = Gated()
+    commits = GroupCommit(driver, gather=0, in_flight=1)
+    blocker = await start(commits, insert("blocker"))
+    tasks = [await start(commits, insert(f"u{number}")) for number in range(100)]
+
+    def refuse(point: str) -> None:
+        if point == "before-commit" and any("u57" in group for group in driver.groups[-1:]):
+            raise Conflict("somebody holds it")
+
+    driver.fault = refuse
+    driver.let_all_through()
+    outcomes = await asyncio.gather(blocker, *tasks, return_exceptions=True)
+    assert [number for number, outcome in enumerate(outcomes) if outcome] == [58]
+    assert len(driver.groups) < 20
 
 
 async def test_an_unknown_outcome_is_told_to_everybody_and_not_tried_again() -> None:
     driver = Gated()
-    commits = GroupCommit(driver, in_flight=1)
+    commits = GroupCommit(driver, gather=0, in_flight=1)
     blocker = await start(commits, insert("blocker"))
     tasks = [await start(commits, insert(id)) for id in ("a", "b")]
 
@@ -168,7 +206,7 @@ async def test_an_unknown_outcome_is_told_to_everybody_and_not_tried_again() -> 
 
 async def test_a_full_queue_is_unavailable() -> None:
     driver = Gated()
-    commits = GroupCommit(driver, in_flight=1, queue=2)
+    commits = GroupCommit(driver, gather=0, in_flight=1, queue=2)
     tasks = [await start(commits, insert(f"a{n}")) for n in range(3)]
     with pytest.raises(Unavailable, match="too many"):
         await commits.commit([insert("one too many")])
@@ -178,7 +216,7 @@ async def test_a_full_queue_is_unavailable() -> None:
 
 async def test_who_loses_patience_in_the_queue_is_not_written() -> None:
     driver = Gated()
-    commits = GroupCommit(driver, in_flight=1, patience=0.01)
+    commits = GroupCommit(driver, gather=0, in_flight=1, patience=0.01)
     begun = await start(commits, insert("begun"))
     waiting = await start(commits, insert("waiting"))
     for task in (begun, waiting):
@@ -191,7 +229,7 @@ async def test_who_loses_patience_in_the_queue_is_not_written() -> None:
 
 async def test_a_cancelled_caller_does_not_take_its_write_back_nor_that_of_others() -> None:
     driver = Gated()
-    commits = GroupCommit(driver, in_flight=1)
+    commits = GroupCommit(driver, gather=0, in_flight=1)
     tasks = [await start(commits, insert(id)) for id in ("a", "b", "c")]
     for task in tasks[:2]:
         task.cancel()
@@ -204,7 +242,7 @@ async def test_a_cancelled_caller_does_not_take_its_write_back_nor_that_of_other
 
 async def test_drain_waits_for_what_is_queued_behind_what_is_in_flight() -> None:
     driver = Gated()
-    commits = GroupCommit(driver, in_flight=1, group=1)
+    commits = GroupCommit(driver, gather=0, in_flight=1, group=1)
     tasks = [await start(commits, insert(f"a{n}")) for n in range(3)]
     draining = asyncio.create_task(commits.drain())
     driver.let_all_through()

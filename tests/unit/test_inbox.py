@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 
 from shared import telemetry
-from shared.consumer import PARKED, UNREADABLE, Breaker, Broken, Inbox, Mark, Parked, drop
+from shared.consumer import PARKED, UNREADABLE, Breaker, Broken, Inbox, Mark, Parked, Parking
+from shared.consumer.parking import early, unresolved
 from shared.contracts import MODELS
+from shared.dlq import Choice, DeadLetters
 from shared.errors import Conflict, Duplicate, NotFound, Refused, Unavailable
 from shared.event import Event, Undecodable
 from shared.kafka import Partition, Record
@@ -18,6 +23,7 @@ from shared.testing.memory_store import MemoryDriver
 from tests.engine import (
     ITEMS,
     ITEMS_TOPIC,
+    NOON,
     VIEW_GROUP,
     Grown,
     Item,
@@ -33,6 +39,10 @@ from tests.engine import (
 )
 
 GARBAGE = Record(Partition(ITEMS_TOPIC.name, 0), 7, 0.0, b"a", b"garbage", [("x", b"y")])
+
+
+class Died(Exception):
+    """Stands for the end of the process."""
 
 
 def an_inbox(reader: Reader, store: Store | None = None, **policy: str) -> tuple[Store, Inbox]:
@@ -142,7 +152,7 @@ async def test_a_zombie_with_the_first_event_of_an_aggregate_does_no_harm_either
 
 
 async def test_a_gap_is_applied_and_counted() -> None:
-    store, inbox = an_inbox(Reader())
+    store, inbox = an_inbox(Reader(), on_gap="apply")
     gaps = telemetry.EVENTS_SEQUENCE_GAP.labels(VIEW_GROUP, ITEMS_TOPIC.name)._value
     before = gaps.get()
     await inbox.apply(records(growth("a", 1), growth("a", 3)))
@@ -158,6 +168,144 @@ async def test_a_gap_stops_a_group_that_cannot_bear_one() -> None:
     with pytest.raises(Broken):
         await inbox.apply_singly(records(growth("a", 1), growth("a", 3)))
     assert await seen(store, "a") == [1]
+
+
+@pytest.mark.parametrize("batches", [[[1, 3, 2]], [[1], [3], [2]], [[3, 1], [2]], [[3, 2, 1]], [[3], [2], [1]]])
+async def test_what_comes_before_its_predecessor_is_held_back_until_that_has_come(batches: list[list[int]]) -> None:
+    store, inbox = an_inbox(Reader())
+    for batch in batches:
+        await inbox.apply(records(*(growth("a", number) for number in batch)))
+    assert await seen(store, "a") == [1, 2, 3]
+    assert await set_aside(store) == []
+    assert await mark_of(store, "a") == Mark(f"{VIEW_GROUP}|{ITEMS_TOPIC.name}|a", 3)
+    await inbox.apply(records(*(growth("a", number) for number in (3, 2, 1, 4))))
+    assert await seen(store, "a") == [1, 2, 3, 4]
+
+
+async def test_what_is_held_back_is_kept_counted_and_no_dead_letter() -> None:
+    store, inbox = an_inbox(Reader())
+    await inbox.apply(records(growth("a", 1), growth("a", 3), growth("a", 4), growth("b", 1)))
+    await inbox.apply(records(growth("a", 3), growth("a", 6)))
+    assert await set_aside(store) == [("a", 3, "early"), ("a", 4, "early"), ("a", 6, "early")]
+    assert (await early(store), await unresolved(store)) == (3, 0)
+    assert await dead_letters(store) == []
+    assert (await seen(store, "a"), await seen(store, "b")) == ([1], [1])
+    await inbox.apply(records(growth("a", 2)))
+    assert await seen(store, "a") == [1, 2, 3, 4]
+    assert await set_aside(store) == [("a", 6, "early")]
+
+
+async def test_what_was_held_back_and_is_poison_is_found_when_its_turn_comes() -> None:
+    reader = Reader(poisonous("a/3"))
+    store, inbox = an_inbox(reader)
+    await inbox.apply(records(growth("a", 1), growth("a", 3), growth("a", 4)))
+    await inbox.apply(records(growth("a", 2)))
+    await inbox.apply(records(growth("a", 5)))
+    assert await seen(store, "a") == [1, 2]
+    assert await set_aside(store) == [("a", 3, "poison"), ("a", 4, "early"), ("a", 5, "behind")]
+    reader.fault = lambda event: None
+    for number in (3, 4, 5):
+        await inbox.replay(await parked(store, "a", number))
+    assert await seen(store, "a") == [1, 2, 3, 4, 5]
+
+
+async def test_a_crash_before_what_waits_is_handled_loses_nothing() -> None:
+    store, inbox = an_inbox(Reader())
+    await inbox.apply(records(growth("a", 1), growth("a", 3)))
+    with patch.object(Inbox, "_heal", side_effect=Died), pytest.raises(Died):
+        await inbox.apply(records(growth("a", 2)))
+    assert await seen(store, "a") == [1, 2]
+    await inbox.apply(records(growth("a", 2)))  # its offset was not committed
+    assert await seen(store, "a") == [1, 2, 3]
+
+
+async def test_a_missing_event_is_given_up_by_replaying_what_waits_for_it() -> None:
+    store, inbox = an_inbox(Reader())
+    await inbox.apply(records(growth("a", 1), growth("a", 3)))
+    await inbox.replay(await parked(store, "a", 3))
+    await inbox.apply(records(growth("a", 2), growth("a", 4)))
+    assert await seen(store, "a") == [1, 3, 4]
+
+
+# ---- the order of a key ----
+
+
+async def test_behind_a_parked_event_everything_of_its_key_waits_where_the_order_of_the_key_counts() -> None:
+    reader = Reader(poisonous("a/1"))
+    store, inbox = an_inbox(reader, order="key")
+    of_one_unit = [replace(event, key="unit") for event in (growth("a", 1), growth("b", 1), growth("a", 2))]
+    other = replace(growth("c", 1), key="other")
+    await inbox.apply_singly(records(of_one_unit[0]))
+    await inbox.apply(records(*of_one_unit[1:], other))
+    await inbox.apply(records(*of_one_unit))  # once more
+    assert await set_aside(store) == [("unit", 1, "poison"), ("unit", 2, "behind"), ("unit", 3, "behind")]
+    assert [await seen(store, id) for id in "abc"] == [[], [], [1]]
+    reader.fault, reader.handled = (lambda event: None), []
+    letters = DeadLetters(store, [reader.subscription(order="key")])
+    assert await letters.replay(Choice(), None, "stop", lambda row, error: None)
+    assert reader.handled == ["tests.item/a/1", "tests.item/b/1", "tests.item/a/2"], "in the order of the log"
+    await inbox.apply(records(replace(growth("b", 2), key="unit")))
+    assert [await seen(store, id) for id in "ab"] == [[1, 2], [1, 2]]
+    assert await set_aside(store) == []
+
+
+async def test_what_was_early_waits_for_its_key_too_once_its_predecessor_has_come() -> None:
+    reader = Reader(poisonous("b/1"))
+    store, inbox = an_inbox(reader, order="key")
+
+    def of_unit(id: str, number: int) -> list[Record]:
+        return records(replace(growth(id, number), key="unit"))
+
+    await inbox.apply(of_unit("a", 2))
+    await inbox.apply_singly(of_unit("b", 1))
+    await inbox.apply(of_unit("a", 1))
+    assert await set_aside(store) == [("unit", 1, "poison"), ("unit", 2, "behind"), ("unit", 3, "behind")]
+    reader.fault = lambda event: None
+    for number in (1, 2, 3):
+        await inbox.replay(await parked(store, "unit", number))
+    assert (await seen(store, "a"), await seen(store, "b")) == ([1, 2], [1])
+
+
+# ---- events of a newer version ----
+
+
+async def test_an_event_of_a_type_that_nobody_knows_is_neither_read_nor_parked() -> None:
+    asked: list[str] = []
+
+    async def prefetch(uow: UnitOfWork, events: Sequence[Event], _: object) -> None:
+        asked.extend(type(event.data).__name__ for event in events)
+
+    store, reader = a_store(), Reader()
+    inbox = Inbox(store, replace(reader.subscription(), prefetch=prefetch), None)
+    newer = Event(ITEMS_TOPIC.name, "chuangwen.tests.item-painted.v9", "a", 2, growth("a", 2).time, "a", b"\x00new")
+    await inbox.apply(records(growth("a", 1), newer, growth("a", 3)))
+    assert (asked, await seen(store, "a"), await set_aside(store)) == (["Grown", "Grown"], [1, 3], [])
+
+
+# ---- what is told and traced ----
+
+
+async def test_what_a_handler_tells_belongs_to_the_trace_of_what_it_was_told() -> None:
+    class Answering(Reader):
+        async def on_grown(self, uow: UnitOfWork, event: Event[Grown], resources: object) -> None:
+            uow.insert(ITEMS, Item(event.subject), Grown(by=1))
+
+    store, inbox = an_inbox(Answering())
+    trace, other = "00-" + "a" * 32 + "-" + "b" * 16 + "-01", "00-" + "c" * 32 + "-" + "d" * 16 + "-01"
+    await inbox.apply(records(replace(growth("a", 1), traceparent=trace), replace(growth("b", 1), traceparent=other)))
+    spans = {row.subject: row.traceparent for row in await store.find(OUTBOX, {"topic": ITEMS_TOPIC.name})}
+    assert {id: (span or "")[:36] for id, span in spans.items()} == {"a": trace[:36], "b": other[:36]}
+    assert trace not in spans.values(), "a span of its own"
+
+
+async def test_the_age_of_what_is_handled_is_told_and_what_comes_from_the_future() -> None:
+    _, inbox = an_inbox(Reader())
+    ages = telemetry.EVENT_E2E_SECONDS.labels(Grown.TYPE, VIEW_GROUP)
+    before, skewed = ages._sum.get(), telemetry.EVENT_CLOCK_SKEW._value.get()
+    await inbox.apply(records(replace(growth("a", 1), time=NOON - timedelta(seconds=7))))
+    assert ages._sum.get() == before + 7
+    await inbox.apply(records(replace(growth("a", 2), time=NOON + timedelta(seconds=7))))
+    assert (ages._sum.get(), telemetry.EVENT_CLOCK_SKEW._value.get()) == (before + 7, skewed + 1)
 
 
 # ---- poison ----
@@ -221,8 +369,7 @@ async def test_a_prefetch_sees_only_what_the_handlers_will() -> None:
 
     async def prefetch(uow: UnitOfWork, events: Sequence[Event], _: object) -> None:
         asked.extend(event.id.removeprefix("tests.item/") for event in events)
-        for event in events:
-            assert event.data
+        assert all(event.data for event in events)
 
     reader = Reader(poisonous("a/1"))
     store = a_store()
@@ -232,7 +379,7 @@ async def test_a_prefetch_sees_only_what_the_handlers_will() -> None:
     await inbox.apply_singly(records(growth("a", 1)))
     bad = Event(ITEMS_TOPIC.name, Grown.TYPE, "a", 2, growth("a", 2).time, "a", b"{}")
     await inbox.apply(records(growth("a", 1), bad, growth("b", 1)))
-    assert asked == ["a/1", "b/1"]
+    assert asked == ["a/1", "a/1", "a/2", "b/1", "b/1"], "what cannot be read and is for no handler spoils nothing"
     assert await set_aside(store) == [("a", 1, "poison"), ("a", 2, "behind")]
 
 
@@ -422,7 +569,7 @@ async def test_dropping_from_the_end_keeps_the_aggregate_held_up() -> None:
     reader = Reader(poisonous("a/1"))
     store, inbox = an_inbox(reader)
     await inbox.apply_singly(records(*(growth("a", n) for n in range(1, 4))))
-    await drop(store, await parked(store, "a", 3))
+    await Parking(store, VIEW_GROUP).drop(await parked(store, "a", 3))
     await inbox.apply(records(growth("a", 4)))
     assert await set_aside(store) == [("a", 1, "poison"), ("a", 2, "behind"), ("a", 4, "behind")]
     assert await seen(store, "a") == []
@@ -431,11 +578,13 @@ async def test_dropping_from_the_end_keeps_the_aggregate_held_up() -> None:
 async def test_dropping_the_last_one_frees_the_aggregate_and_counts_as_handled() -> None:
     store, inbox = an_inbox(Reader(poisonous("a/1")))
     await inbox.apply_singly(records(growth("a", 1)))
-    await drop(store, await parked(store, "a", 1))
+    await Parking(store, VIEW_GROUP).drop(await parked(store, "a", 1))
     await inbox.apply(records(growth("a", 1), growth("a", 2)))
     assert await seen(store, "a") == [2]
     with pytest.raises(NotFound, match="parked-not-found"):
-        await drop(store, Parked("x", "g", "", "t", 0, 0, b"", b"", [], "s", 1, "poison", "", "", growth("a", 1).time))
+        await Parking(store, VIEW_GROUP).drop(
+            Parked("x", "g", "", "t", 0, 0, b"", b"", [], "s", 1, "poison", "", "", growth("a", 1).time)
+        )
 
 
 async def test_an_unreadable_record_can_only_be_dropped() -> None:
@@ -444,7 +593,7 @@ async def test_an_unreadable_record_can_only_be_dropped() -> None:
     [row] = await store.find(PARKED, {})
     with pytest.raises(Undecodable):
         await inbox.replay(row)
-    await drop(store, row)
+    await Parking(store, VIEW_GROUP).drop(row)
     assert await set_aside(store) == []
 
 
@@ -462,6 +611,6 @@ async def test_a_skipped_record_is_handled_again_only_while_nothing_newer_is() -
 
 
 async def test_how_many_are_unresolved_is_known() -> None:
-    _, inbox = an_inbox(Reader(poisonous("a/1")))
+    store, inbox = an_inbox(Reader(poisonous("a/1")))
     await inbox.apply_singly([*records(growth("a", 1), growth("a", 2)), GARBAGE])
-    assert await inbox.unresolved() == 3
+    assert await unresolved(store) == 3

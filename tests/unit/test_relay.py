@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import AsyncMock, patch
 
 import pytest
 
-from shared import outbox
+from shared import outbox, telemetry
 from shared.errors import Unavailable
 from shared.event import Event
 from shared.outbox import LEASE, Relay
 from shared.store import OUTBOX, Store
 from shared.testing.memory_broker import MemoryBroker
-from tests.engine import ITEMS, ITEMS_TOPIC, a_store, grow, sequences
+from tests.engine import ITEMS, ITEMS_TOPIC, a_store, grow, growth, sequences
 from tests.waiting import eventually
 
 
@@ -261,3 +263,112 @@ def first_arrivals(log: Sequence[int]) -> list[int]:
         assert number <= reached + 1, f"{number} comes after {reached}"
         reached = max(reached, number)
     return list(range(1, reached + 1))
+
+
+OTHER = "tests.other"
+
+
+def painted(id: str, sequence: int) -> Event:
+    """An event of another topic."""
+    return replace(growth(id, sequence), topic=OTHER)
+
+
+async def commit(store: Store, *events: Event) -> None:
+    uow = store.unit()
+    uow.events.extend(events)
+    await store.commit(uow)
+
+
+async def test_a_topic_that_takes_nothing_holds_up_no_other() -> None:
+    world = World()
+    world.broker.refused = {OTHER}
+    store, relay = world.process(grace=0.0, sweep_every=0.02)
+    await commit(store, *(painted("a", number) for number in range(1, 4)))
+    async with running(relay):
+        await grow(store, "b")
+        await commit(store, painted("a", 4), *(growth("c", number) for number in range(1, 4)))
+        await world.published("b", 1)
+        await world.published("c", 1, 2, 3)
+        assert await store.count(OUTBOX, {"topic": OTHER}) == 4
+        world.broker.refused = set()
+
+        async def opened() -> bool:
+            return sequences(world.broker.records(OTHER), "a") == [1, 2, 3, 4]
+
+        await eventually(opened, 5)
+        await world.nothing_pending()
+
+
+async def test_an_old_row_of_a_closed_topic_does_not_fill_every_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "BATCH", 2)
+    world = World()
+    world.broker.refused = {OTHER}
+    store, relay = world.process(grace=0.0)
+    await commit(store, *(painted(id, 1) for id in "abcd"))
+    with pytest.raises(Unavailable):
+        await relay.sweep()
+    await commit(store, growth("e", 1))
+    assert await relay.sweep() == 1
+    assert world.log("e") == [1]
+
+
+async def test_a_sweeper_that_is_cut_off_from_kafka_gives_its_lease_to_another() -> None:
+    world = World()
+    its_broker = MemoryBroker()
+    its_broker.down = True
+    store = a_store(world.store.driver)
+    lonely = Relay(store, its_broker.publisher(), grace=0.0, sweep_every=0.02)
+    await grow(store, "a")
+    async with running(lonely):
+        _, other = world.process(grace=0.0, sweep_every=0.02)
+        async with running(other):
+            await world.published("a", 1)
+
+
+async def test_rows_of_a_machine_whose_clock_ran_ahead_are_swept() -> None:
+    world = World()
+    store, relay = world.process(grace=3.0)
+    with patch("shared.store.datetime") as ahead:
+        ahead.now.return_value = datetime.now(UTC) + timedelta(hours=1)
+        await grow(store, "a")
+    assert await relay.sweep() == 1
+    assert world.log("a") == [1]
+
+
+async def test_what_this_process_has_sent_is_not_sent_again_while_its_row_waits_to_go() -> None:
+    world = World()
+    store, relay = world.process(grace=0.0)
+    for _ in range(50):
+        await grow(store, "a")
+    with patch.object(Relay, "_delete_sent", AsyncMock()):
+        await asyncio.gather(*(relay.sweep() for _ in range(5)), relay._publish_offered())
+    assert world.log("a") == list(range(1, 51)), "each once"
+    await relay.sweep()
+    await relay._delete_sent()
+    assert await store.count(OUTBOX, {}) == 0
+
+
+async def test_an_outage_is_read_back_in_bounded_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "PENDING", 10)
+    world = World()
+    store, relay = world.process(grace=0.0)
+    for _ in range(35):
+        await grow(store, "a")
+    sent = [await relay.sweep() for _ in range(5)]
+    assert sent == [10, 10, 10, 5, 0]
+    assert world.log("a") == list(range(1, 36))
+
+
+async def test_only_the_holder_of_the_lease_tells_of_the_outbox() -> None:
+    world = World()
+    world.broker.down = True
+    assert await world.store.driver.lease(LEASE, "another", 60)
+    store, relay = world.process(grace=3600.0, sweep_every=0.02)
+    await grow(store, "a")
+    telemetry.OUTBOX_PENDING.set(7)
+    async with running(relay):
+
+        async def told() -> bool:
+            return float(telemetry.OUTBOX_PENDING._value.get()) == 0
+
+        await eventually(told, 5)

@@ -19,6 +19,7 @@ Where the traps of aiokafka 0.14 that the engine answers are proved (the design'
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -121,7 +122,7 @@ async def test_events_take_effect_in_order_and_offsets_follow() -> None:
         for id in "abcdef":
             await until_seen(store, id, 1, 2, 3)
         await soon(lambda: sum(broker.offsets[VIEW_GROUP].values()) == 18)
-        assert await worker.behind() == 0
+        assert all(position.next == position.end for position in (await worker.positions()).values())
         assert worker.ready()
         assert worker.assigned
     assert broker.members[VIEW_GROUP] == []
@@ -563,3 +564,68 @@ async def test_the_number_of_unresolved_records_is_told() -> None:
         await eventually(parked)
     async with running(a_worker(store, broker, Reader())):
         await soon(lambda: telemetry.DLQ_UNRESOLVED._value.get() == 1)
+
+
+# ---- what is told of the lag ----
+
+
+def lag_of(topic: str = ITEMS_TOPIC.name) -> dict[int, float]:
+    """The told lag of the view's group, by partition."""
+    [metric] = telemetry.CONSUMER_TIME_LAG_SECONDS.collect()
+    wanted = {"group": VIEW_GROUP, "topic": topic}
+    return {
+        int(sample.labels["partition"]): sample.value
+        for sample in metric.samples
+        if wanted.items() <= sample.labels.items()
+    }
+
+
+async def test_the_lag_grows_while_a_record_is_stuck_returns_to_nothing_and_ends_with_the_partition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shared.consumer.worker.LAG_EVERY", 0.01)
+    store, broker = a_store(), MemoryBroker(partitions=1)
+    gate = Gate(store, "a")
+    send(broker, growth("a", 1))
+    record = broker.records(ITEMS_TOPIC.name)[0]
+    broker.log[record.partition][0] = record._replace(timestamp=time.time() - 60)
+    worker = a_worker(store, broker, gate.reader())
+    async with running(worker):
+        await gate.reached.wait()
+        await soon(lambda: lag_of().get(0, 0) > 60)
+        stuck = lag_of()[0]
+        await soon(lambda: lag_of()[0] > stuck)
+        gate.open.set()
+        await soon(lambda: lag_of()[0] == 0)
+    assert lag_of() == {}
+
+
+async def test_a_worker_that_waits_for_servers_is_alive_and_one_whose_poll_stands_still_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker = a_worker(a_store(), MemoryBroker(), Reader())
+    worker.progress -= 3600
+    assert worker.alive(), "it has not joined: the brokers are away"
+    worker.joined = True
+    assert not worker.alive()
+
+
+async def test_a_busy_group_gathers_and_an_idle_one_does_not_wait() -> None:
+    store, broker = a_store(), MemoryBroker(partitions=1)
+    worker = a_worker(store, broker, Reader())
+    object.__setattr__(worker.subscription, "gather", 0.2)
+    waits: list[float] = []
+    wait = worker._wait
+
+    async def watched(seconds: float) -> None:
+        waits.append(seconds)
+        await wait(seconds)
+
+    worker._wait = watched  # type: ignore[method-assign]  # to see whether it waits
+    async with running(worker):
+        send(broker, growth("a", 1))
+        await until_seen(store, "a", 1)
+        assert waits == []
+        send(broker, growth("b", 1), growth("b", 2))
+        await until_seen(store, "b", 1, 2)
+        assert waits == [0.2]

@@ -19,6 +19,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import uvloop
@@ -30,7 +31,8 @@ from shared import telemetry
 from shared.consumer import MARKS, PARKED, Worker
 from shared.errors import Refused, Unavailable
 from shared.kafka import Broker
-from shared.readmodel import has_caught_up
+from shared.lease import held
+from shared.readmodel import until_close
 from shared.service import open_broker, open_store
 from shared.settings import KafkaSettings, Misconfigured, StoreSettings
 from shared.store import Collection, Document, Store, UnitOfWork
@@ -111,26 +113,22 @@ async def verify_rebuild(live: Live, patience: float = 3600.0) -> Outcome:
     Raises Refused (`rebuild-running`) while somebody else is at it, RuntimeError when an event cannot be posted, and
     TimeoutError when after `patience` seconds some unit could not be compared.
     """
-    holder = uuid.uuid4().hex
-    if not await live.store.driver.lease(LEASE, holder, patience):
-        raise Refused("rebuild-running", model="ledgers")
-    try:
-        async with _beside(live) as store, asyncio.timeout(patience):
-            posting = replace(POSTING, group=f"{POSTING.group}.{holder}")
-            worker: Worker = Worker(store, live.broker, posting, None)
-            started = time.monotonic()
-            async with _running(worker):
-                while not await has_caught_up(worker):
-                    await _sound(worker, store)
-                    await asyncio.sleep(0.2)
-                posted = time.monotonic()
-                comparison = _Comparison(live.store, store)
-                differences = await comparison.run()
-                await _sound(worker, store)
-            compared = time.monotonic()
-        return Outcome(comparison.units, comparison.documents, posted - started, compared - posted, differences)
-    finally:
-        await live.store.driver.release(LEASE, holder)
+    async with (
+        held(live.store, LEASE, Refused("rebuild-running", model="ledgers")),
+        _beside(live) as store,
+        asyncio.timeout(patience),
+    ):
+        posting = replace(POSTING, group=f"{POSTING.group}.{uuid.uuid4().hex}")
+        worker: Worker = Worker(store, live.broker, posting, None)
+        started = time.monotonic()
+        async with _running(worker):
+            await until_close(worker, partial(_sound, worker, store))
+            posted = time.monotonic()
+            comparison = _Comparison(live.store, store)
+            differences = await comparison.run()
+            await _sound(worker, store)
+        compared = time.monotonic()
+    return Outcome(comparison.units, comparison.documents, posted - started, compared - posted, differences)
 
 
 @asynccontextmanager

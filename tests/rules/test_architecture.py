@@ -22,7 +22,9 @@ TIMEOUTS = {"wait_for", "timeout", "timeout_at"}
 # A fault of one event, unit, deadline or request must not become one of the others: these decide whose it is.
 CATCH_ALL = {
     "shared/store/commit.py",
-    "shared/consumer.py",
+    "shared/consumer/inbox.py",
+    "shared/consumer/pauses.py",
+    "shared/consumer/worker.py",
     "shared/deadlines.py",
     "shared/dlq.py",
     "shared/kafka.py",

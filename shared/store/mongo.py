@@ -202,13 +202,15 @@ class MongoDriver:
     async def _transact(self, plan: Mapping[str, list[Write]], session: Any) -> None:
         """One try. The driver's own `with_transaction` would go on for two minutes, holding up everybody else."""
         await self._dialect.begin(session)
+        written = False
         try:
             for name, writes in plan.items():
                 await self._apply(name, writes, session)
-        except BaseException:
-            with suppress(PyMongoError):
-                await session.abort_transaction()
-            raise
+            written = True
+        finally:
+            if not written:
+                with suppress(PyMongoError):
+                    await session.abort_transaction()
         for asked in range(COMMITS):
             try:
                 await session.commit_transaction()

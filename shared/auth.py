@@ -23,7 +23,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import jwt
 from fastapi import FastAPI, Request
 from fastapi.dependencies.models import Dependant
@@ -96,7 +96,7 @@ class KeySet:
         floor: float = 10,
         timeout: float = 5,
         monotonic: Callable[[], float] = time.monotonic,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._source = source
         self._ttl, self._floor, self._timeout = ttl, floor, timeout
@@ -134,13 +134,13 @@ class KeySet:
             self._asked = self._monotonic()
             try:
                 self._keys = _usable_keys(await self._read())
-            except (OSError, httpx.HTTPError, ValueError) as error:
+            except (OSError, httpx2.HTTPError, ValueError) as error:
                 _log.warning("key set not read; the last keys stay", source=self._source, why=repr(error))
 
     async def _read(self) -> bytes:
         if not self._source.startswith(("https://", "http://")):
             return await asyncio.to_thread(Path(self._source).read_bytes)
-        async with httpx.AsyncClient(timeout=self._timeout, transport=self._transport) as client:
+        async with httpx2.AsyncClient(timeout=self._timeout, transport=self._transport) as client:
             answer = await client.get(self._source)
             return answer.raise_for_status().content
 

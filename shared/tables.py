@@ -5,20 +5,26 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-import os
+import re
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from enum import StrEnum
 from typing import IO
 
-from openpyxl import Workbook
+from xlsxwriter import Workbook
+from xlsxwriter.format import Format
+from xlsxwriter.worksheet import Worksheet
 
 XLSX_ROWS = 1_048_576
 """Rows of a sheet, the heading's among them: Excel's own limit."""
 BATCH = 500
 _PIECE = 64 * 1024
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+_NO_CHARACTER = re.compile(r"[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_LIKE_ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 
 Cell = str | int | float | None
 Cells = Sequence[Cell]
@@ -80,29 +86,43 @@ async def _numbered(rows: AsyncIterator[Cells]) -> AsyncIterator[tuple[int, Cell
 
 
 async def _write_xlsx(rows: AsyncIterator[Cells], title: str, file: IO[bytes]) -> None:
-    """Rows go to a temporary file of openpyxl's, which it removes when it saves the book, and only then."""
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet(title)
-    sheet.freeze_panes = "B2"
-    batch: list[Cells] = []
-    saved = False
-    try:
+    """Rows go to a temporary file of the writer's, in a folder of ours, until the book is put together."""
+    with tempfile.TemporaryDirectory() as folder:
+        book = Workbook(file, {"constant_memory": True, "tmpdir": folder})
+        sheet = book.add_worksheet(title)
+        sheet.freeze_panes(1, 1)
+        write = _Writer(sheet, book.add_format({"quote_prefix": True}))
+        batch: list[Cells] = []
         async for number, row in _numbered(rows):
-            batch.append([_safe(cell) for cell in row])
+            batch.append(row)
             if number % BATCH == 0:
-                await asyncio.to_thread(_append, sheet.append, batch)
+                await asyncio.to_thread(write.rows, batch)
                 batch = []
-        await asyncio.to_thread(_append, sheet.append, batch)
-        saved = True
-        await asyncio.to_thread(book.save, file)
-    finally:
-        if not saved:
-            book.save(os.devnull)
+        await asyncio.to_thread(write.rows, batch)
+        await asyncio.to_thread(book.close)
 
 
-def _append(append: Callable[[Cells], object], batch: Sequence[Cells]) -> None:
-    for row in batch:
-        append(list(row))
+class _Writer:
+    """Writes row below row. A text is a text: never a formula, a link or a number, whatever it looks like."""
+
+    def __init__(self, sheet: Worksheet, quoted: Format) -> None:
+        self._sheet = sheet
+        self._quoted = quoted
+        self._row = 0
+
+    def rows(self, batch: Sequence[Cells]) -> None:
+        for row in batch:
+            for column, cell in enumerate(row):
+                self._write(column, cell)
+            self._row += 1
+
+    def _write(self, column: int, cell: Cell) -> None:
+        if isinstance(cell, str):
+            # Excel keeps the mark of a text that looks like a formula beside it, not in it.
+            form = (self._quoted,) if cell.startswith(_FORMULA) else ()
+            self._sheet.write_string(self._row, column, _storable(cell), *form)
+        elif cell is not None:
+            self._sheet.write_number(self._row, column, cell)
 
 
 async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
@@ -112,5 +132,22 @@ async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
 
 
 def _safe(cell: Cell) -> Cell:
-    """A text that a spreadsheet would take for a formula begins with an apostrophe, so that it stays a text."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    """In CSV a text that a spreadsheet would take for a formula begins with an apostrophe, so that it stays a text."""
+    if not isinstance(cell, str):
+        return cell
+    return f"'{_storable(cell)}" if cell.startswith(_FORMULA) else _storable(cell)
+
+
+def _storable(text: str) -> str:
+    """Without what neither XML nor UTF-8 can hold: one odd character never costs a whole table."""
+    return _NO_CHARACTER.sub("\ufffd", text)
+
+
+def escaped(text: str) -> str:
+    """As a cell of an Excel file has it: `_x0041_` would be read as A."""
+    return _LIKE_ESCAPE.sub("_x005F_", text)
+
+
+def unescaped(text: str) -> str:
+    """What a cell of an Excel file says: `_x000D_` is a carriage return, `_x005F_x0041_` is `_x0041_`."""
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from fastapi import FastAPI
 
 from deploy.local import issuer
@@ -23,7 +23,7 @@ from shared.service import Runtime, Service, application, connect
 class Inside:
     """The application's client, its runtime, and a clock that stands still."""
 
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
     runtime: Runtime[Any]
     clock: FixedClock
     issuer: Issuer
@@ -61,9 +61,9 @@ async def inside(
     await runtime.prepare()
     app = application(runtime)
     app.state.runtime = runtime
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://reports") as http:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://reports") as http:
             yield Inside(http, runtime, clock, tokens, app)
     finally:
         await runtime.store.close()

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
@@ -119,9 +119,9 @@ async def _run(options: argparse.Namespace, console: Console, plan: Plan, urls: 
     calendar = WorkCalendar.from_file(options.district / "calendar.json")
     start = next_start(clock.now(), plan.day, calendar)
     run = options.run or secrets.token_hex(4)
-    limits = httpx.Limits(max_connections=options.at_once, max_keepalive_connections=options.at_once)
+    limits = httpx2.Limits(max_connections=options.at_once, max_keepalive_connections=options.at_once)
     # Proxies of the environment are for the world outside; the platform is asked directly.
-    async with httpx.AsyncClient(timeout=30, limits=limits, trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=30, limits=limits, trust_env=False) as client:
         desk = Desk(client, options.at_once)
         await _require_platform(client, urls)
         console.print(f"{start:%Y-%m-%d %H:%M} × {options.speed:g}  run {run}  {urls.get('portal', '')}")
@@ -139,11 +139,11 @@ async def _run(options: argparse.Namespace, console: Console, plan: Plan, urls: 
         console.print(f"实时页面 Live page: {urls.get('portal', '')}")
 
 
-async def _require_platform(client: httpx.AsyncClient, urls: dict[str, str]) -> None:
+async def _require_platform(client: httpx2.AsyncClient, urls: dict[str, str]) -> None:
     for name in ("reports", "scoring"):
         try:
             response = await client.get(f"{urls[name]}/readyz")
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise NoAnswer(f"{name} {urls[name]}: {error!r}") from error
         if not response.is_success:
             raise NoAnswer(f"{name} {urls[name]}: {response.status_code}")

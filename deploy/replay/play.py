@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import httpx
+import httpx2
 
 from deploy.local.issuer import Issuer
 from deploy.replay.clock import SpedClock
@@ -36,7 +36,7 @@ class Desk:
     Every command carries an Idempotency-Key, so asking again never does a thing twice.
     """
 
-    def __init__(self, client: httpx.AsyncClient, at_once: int, pause: Pause = asyncio.sleep) -> None:
+    def __init__(self, client: httpx2.AsyncClient, at_once: int, pause: Pause = asyncio.sleep) -> None:
         self._client = client
         self._room = asyncio.Semaphore(at_once)
         self._pause = pause
@@ -51,13 +51,13 @@ class Desk:
         headers = {"Authorization": f"Bearer {token}"}
         return await self._ask(self._client.build_request("GET", url, params=query, headers=headers))
 
-    async def _ask(self, request: httpx.Request) -> dict[str, Any]:
+    async def _ask(self, request: httpx2.Request) -> dict[str, Any]:
         async with self._room:
             for attempt in range(ATTEMPTS):
                 pause = min(0.1 * 2**attempt, LONGEST_PAUSE)
                 try:
                     response = await self._client.send(request)
-                except httpx.TransportError as error:
+                except httpx2.TransportError as error:
                     fault = repr(error)
                 else:
                     if response.status_code not in _AGAIN:
@@ -199,20 +199,20 @@ class Player:
         self.tally.lag = max(self.tally.lag, -ahead)
 
 
-def _accepted(response: httpx.Response) -> dict[str, Any]:
+def _accepted(response: httpx2.Response) -> dict[str, Any]:
     if response.is_success:
         told: dict[str, Any] = response.json()
         return told
     raise Refusal(f"{response.request.url.path}: {response.status_code} {_code(response)}")
 
 
-def _code(response: httpx.Response) -> str:
+def _code(response: httpx2.Response) -> str:
     try:
         return str(response.json()["code"])
     except (ValueError, KeyError, TypeError):
         return response.text[:200]
 
 
-def _retry_after(response: httpx.Response, otherwise: float) -> float:
+def _retry_after(response: httpx2.Response, otherwise: float) -> float:
     told = response.headers.get("retry-after", "")
     return float(told) if told.isdigit() else otherwise

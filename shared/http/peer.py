@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import httpx
+import httpx2
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 
@@ -61,7 +61,7 @@ class Answer:
     """What a service answered; below 500."""
 
     service: str
-    response: httpx.Response
+    response: httpx2.Response
 
     def json(self) -> Any:
         """Its JSON. Raises Rejected for a refusal, and Unavailable for what is not JSON."""
@@ -93,13 +93,13 @@ class Peer:
         url: str,
         *,
         patience: float = PATIENCE,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._service = service
-        self._client = httpx.AsyncClient(
+        self._client = httpx2.AsyncClient(
             base_url=url,
             timeout=_timeout(patience),
-            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS // 2),
+            limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS // 2),
             trust_env=False,
             transport=transport,
         )
@@ -125,7 +125,7 @@ class Peer:
             asked["timeout"] = _timeout(patience)
         try:
             response = await self._client.request(method, path, **asked)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise Unavailable(f"{self._service} does not answer: {error!r}") from error
         if response.status_code >= 500:
             raise Unavailable(f"{self._service} answers {response.status_code}")
@@ -148,11 +148,11 @@ def onward(request: Request, spoken: Language | None = None, token: str | None =
     return {**carried, "authorization": f"Bearer {token}"} if token else carried
 
 
-def _timeout(patience: float) -> httpx.Timeout:
-    return httpx.Timeout(patience, connect=min(CONNECT, patience), pool=min(POOL, patience))
+def _timeout(patience: float) -> httpx2.Timeout:
+    return httpx2.Timeout(patience, connect=min(CONNECT, patience), pool=min(POOL, patience))
 
 
-def _rejected(problem: Mapping[str, Any], response: httpx.Response) -> Rejected:
+def _rejected(problem: Mapping[str, Any], response: httpx2.Response) -> Rejected:
     errors = problem.get("errors")
     told = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
     faults = tuple(Fault(str(each.get("field", "")), str(each.get("message", ""))) for each in told)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -82,12 +82,12 @@ class World:
 
     def firing(self) -> set[str]:
         """The alerts that are off now."""
-        found = httpx.get(f"{self.prometheus.address}/api/v1/alerts").json()["data"]["alerts"]
+        found = httpx2.get(f"{self.prometheus.address}/api/v1/alerts").json()["data"]["alerts"]
         return {alert["labels"]["alertname"] for alert in found if alert["state"] == "firing"}
 
     def series(self) -> set[str]:
         """The names of all series that were scraped."""
-        return set(httpx.get(f"{self.prometheus.address}/api/v1/label/__name__/values").json()["data"])
+        return set(httpx2.get(f"{self.prometheus.address}/api/v1/label/__name__/values").json()["data"])
 
     def _command(self) -> list[str]:
         configuration = self.folder / "prometheus.yaml"
@@ -111,11 +111,11 @@ class World:
 
     def _file(self) -> None:
         address = f"{self.platform.url('reports')}/cases"
-        with httpx.Client(timeout=8) as client:
+        with httpx2.Client(timeout=8) as client:
             while not self._ended.wait(0.3):
                 try:
                     client.post(address, json=CASE)
-                except httpx.HTTPError:
+                except httpx2.HTTPError:
                     continue
 
     # ---- what goes wrong ----

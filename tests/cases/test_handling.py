@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.cases.world import MONDAY, REPORT, TYPED, UNIT, acknowledged, case_of, filed, got, refusal, sample, step
@@ -35,7 +35,7 @@ async def tracked(reports: Inside, code: str, language: str = "zh") -> dict[str,
     return told
 
 
-async def feedback(reports: Inside, kind: str, code: str, **content: object) -> httpx.Response:
+async def feedback(reports: Inside, kind: str, code: str, **content: object) -> httpx2.Response:
     return await reports.http.post(f"/tracking/{kind}", json={"code": code, **content})
 
 

@@ -7,7 +7,7 @@ import time
 from io import BytesIO
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from PIL import Image
 
@@ -18,12 +18,12 @@ CORNERS = {"blue": (0, 0, 255), "red": (255, 0, 0), "yellow": (255, 255, 0), "li
 UPRIGHT = ["blue", "red", "yellow", "lime"]
 
 
-async def upload(reports: Inside, name: str, media_type: str = "image/jpeg") -> httpx.Response:
+async def upload(reports: Inside, name: str, media_type: str = "image/jpeg") -> httpx2.Response:
     headers = reports.token("service") | {"content-type": media_type}
     return await reports.http.post("/photos", content=sample(name), headers=headers)
 
 
-async def shown(reports: Inside, photo: str, size: str) -> httpx.Response:
+async def shown(reports: Inside, photo: str, size: str) -> httpx2.Response:
     answer = await reports.http.get(f"/photos/{photo}/{size}", headers=reports.token("office"))
     assert answer.status_code == 200, answer.text
     return answer

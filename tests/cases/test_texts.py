@@ -9,7 +9,7 @@ import zipfile
 from typing import Any
 from xml.etree import ElementTree
 
-import httpx
+import httpx2
 from docx import Document as WordFile
 from openpyxl import load_workbook
 
@@ -22,7 +22,7 @@ from tests.pdf_reader import Pdf
 CONTROL = "text-has-control-characters"
 
 
-async def posted(reports: Inside, name: str) -> httpx.Response:
+async def posted(reports: Inside, name: str) -> httpx2.Response:
     return await reports.http.post("/cases", json=body(name), headers=reports.token("service"))
 
 

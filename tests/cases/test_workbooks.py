@@ -5,19 +5,19 @@ from __future__ import annotations
 import io
 from typing import Any
 
-import httpx
+import httpx2
 from openpyxl import load_workbook
 
 from tests.cases.world import XLSX, body, got, sample
 from tests.inprocess import Inside
 
 
-async def imported(scoring: Inside, name: str) -> httpx.Response:
+async def imported(scoring: Inside, name: str) -> httpx2.Response:
     headers = scoring.token("office") | {"content-type": XLSX}
     return await scoring.http.post("/schemes/import", params={"name": "试"}, content=sample(name), headers=headers)
 
 
-async def standards(scoring: Inside, answer: httpx.Response) -> list[dict[str, Any]]:
+async def standards(scoring: Inside, answer: httpx2.Response) -> list[dict[str, Any]]:
     """The standards of the draft that an import made."""
     version = got(answer, 201)["version"]
     scheme = got(await scoring.http.get(f"/schemes/{version}", headers=scoring.token("office")))
@@ -29,7 +29,7 @@ async def standards(scoring: Inside, answer: httpx.Response) -> list[dict[str, A
     ]
 
 
-def refused(answer: httpx.Response) -> str:
+def refused(answer: httpx2.Response) -> str:
     """All that a refusal says."""
     assert answer.status_code == 422, answer.text
     return answer.text

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from services.portal.app import SERVICE as PORTAL
 from services.portal.clients.reports import Reports
@@ -72,7 +72,7 @@ async def portal_before(reports: Inside, folder: Path, mongodb_uri: str, namespa
     addresses = {"reports_url": "http://reports", "scoring_url": "http://scoring", "portal_url": "http://reports"}
     async with inside(PORTAL, reports.clock, folder, mongodb_uri, namespace, **addresses) as portal:
         await portal.runtime.resources.reports.close()
-        portal.runtime.resources.reports = Reports("http://reports", httpx.ASGITransport(reports.app))
+        portal.runtime.resources.reports = Reports("http://reports", httpx2.ASGITransport(reports.app))
         yield portal
         await portal.runtime.resources.reports.close()
 
@@ -103,14 +103,14 @@ async def imported(reports: Inside, name: str) -> dict[str, Any]:
     return done
 
 
-async def sent_table(reports: Inside, content: bytes) -> httpx.Response:
+async def sent_table(reports: Inside, content: bytes) -> httpx2.Response:
     headers = reports.token("dispatcher") | {"content-type": "text/csv"}
     return await reports.http.post("/imports/hotline.csv", content=content, headers=headers)
 
 
 async def form(
     portal: Inside, filled: Mapping[str, str] | None = None, photo: tuple[str, bytes] = ("", b"")
-) -> httpx.Response:
+) -> httpx2.Response:
     """The answer to the portal's form for reports, as a browser without scripts sends it."""
     fields = {**await opened(portal), **TYPED, **(filled or {})}
     files = [("photos", (*photo, "image/jpeg" if photo[1] else ""))]
@@ -123,13 +123,13 @@ async def case_of(reports: Inside, case: str) -> dict[str, Any]:
     return view
 
 
-def got(answer: httpx.Response, status: int = 200) -> Any:
+def got(answer: httpx2.Response, status: int = 200) -> Any:
     """The decoded answer, which has to have this status."""
     assert answer.status_code == status, (answer.status_code, answer.text)
     return answer.json()
 
 
-def refusal(answer: httpx.Response) -> tuple[int, str, str | None]:
+def refusal(answer: httpx2.Response) -> tuple[int, str, str | None]:
     """Status, code and field of a refusal."""
     body = answer.json()
     return answer.status_code, body.get("code"), body.get("field")

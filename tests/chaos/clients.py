@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.chaos.fleet import Fleet
 
@@ -90,8 +90,8 @@ class Load:
 
     async def run(self) -> None:
         """Returns when the last request has its answer, or was given up."""
-        limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
-        async with httpx.AsyncClient(timeout=REQUEST_SECONDS, limits=limits) as self._client:
+        limits = httpx2.Limits(max_connections=200, max_keepalive_connections=50)
+        async with httpx2.AsyncClient(timeout=REQUEST_SECONDS, limits=limits) as self._client:
             started = asyncio.get_running_loop().time()
             async with asyncio.TaskGroup() as lives:
                 for number in range(int(self._rate * self._seconds)):
@@ -142,10 +142,10 @@ class Load:
                 return None
             await asyncio.sleep(chance.uniform(0.1, 1.5))
 
-    async def _try(self, address: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> httpx.Response | None:
+    async def _try(self, address: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> httpx2.Response | None:
         try:
             return await self._client.post(address, json=body, headers=headers)
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return None
 
     def _token(self, unit: str | None) -> dict[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import httpx
+import httpx2
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, for_code
@@ -128,8 +128,8 @@ class Observer:
         return evidence
 
     async def _look_at_portal(self, evidence: Evidence) -> None:
-        limits = httpx.Limits(max_connections=10)
-        async with httpx.AsyncClient(base_url=self._fleet.url("portal"), timeout=30, limits=limits) as client:
+        limits = httpx2.Limits(max_connections=10)
+        async with httpx2.AsyncClient(base_url=self._fleet.url("portal"), timeout=30, limits=limits) as client:
             paths = {case.id: f"/api/cases/{case.id}" for case in evidence.cases}
             answers = await asyncio.gather(*map(client.get, paths.values()))
             evidence.views = {

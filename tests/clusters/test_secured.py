@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Literal
 
-import httpx
+import httpx2
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -116,7 +116,7 @@ async def test_a_case_goes_all_its_way(secured: Secured, topics: None, tmp_path:
         for process in platform.processes:
             process.wait_until_ready()
         body = {"category": "water-pipe", "longitude": 112.6012, "latitude": 26.8901, "text": "水管破裂，路面积水"}
-        async with httpx.AsyncClient() as client:
+        async with httpx2.AsyncClient() as client:
             filed = await client.post(f"{platform.url('reports')}/cases", json=body)
             assert filed.status_code == 201, filed.text
             case = f"{platform.url('portal')}/api/cases/{filed.json()['case']}"

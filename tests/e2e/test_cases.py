@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.e2e.test_loop import REPORT
@@ -20,7 +20,7 @@ UNIT, OTHER = "huanwei", "chengguan"
 class Desk:
     """Everybody who has to do with a case, at the public interface of the running service."""
 
-    def __init__(self, http: httpx.AsyncClient, platform: Platform) -> None:
+    def __init__(self, http: httpx2.AsyncClient, platform: Platform) -> None:
         self._http, self._platform = http, platform
         self._address = platform.url("reports")
 
@@ -72,7 +72,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(platform: Platform) -> AsyncIterator[Desk]:
-    async with httpx.AsyncClient(timeout=10) as http:
+    async with httpx2.AsyncClient(timeout=10) as http:
         yield Desk(http, platform)
 
 

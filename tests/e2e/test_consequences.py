@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from deploy.local import tools
@@ -39,24 +39,24 @@ def district(servers: Servers, namespace: str, tmp_path: Path) -> Iterator[Platf
 
 
 @pytest.fixture
-async def scoring(district: Platform) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=district.url("scoring"), timeout=10) as client:
+async def scoring(district: Platform) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(base_url=district.url("scoring"), timeout=10) as client:
         yield client
 
 
-async def asked(http: httpx.AsyncClient, address: str, caller: dict[str, str] | None = None, **by: str) -> Any:
+async def asked(http: httpx2.AsyncClient, address: str, caller: dict[str, str] | None = None, **by: str) -> Any:
     answer = await http.get(address, params=by, headers=caller)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def done(http: httpx.AsyncClient, address: str, caller: dict[str, str], body: object = None) -> Any:
+async def done(http: httpx2.AsyncClient, address: str, caller: dict[str, str], body: object = None) -> Any:
     answer = await http.post(address, json=body, headers=caller)
     assert answer.is_success, answer.text
     return answer.json()
 
 
-async def row_of(http: httpx.AsyncClient, unit: str, **its: object) -> dict[str, Any]:
+async def row_of(http: httpx2.AsyncClient, unit: str, **its: object) -> dict[str, Any]:
     """The first row of the unit's ledger that is so, as soon as it is there."""
 
     async def look() -> dict[str, Any] | None:
@@ -73,10 +73,10 @@ def verified(file: Path, key: str) -> subprocess.CompletedProcess[str]:
 
 
 async def test_a_case_nobody_handles_climbs_the_ladder_and_its_month_is_sealed_and_verified(
-    district: Platform, scoring: httpx.AsyncClient, tmp_path: Path
+    district: Platform, scoring: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
     office, leader, discipline = (district.token(role) for role in ("office", "leader", "discipline"))
-    async with httpx.AsyncClient(timeout=10) as http:
+    async with httpx2.AsyncClient(timeout=10) as http:
         case = await filed(http, district)
     unit, officer = case["unit"], district.token("officer", unit=case["unit"])
 

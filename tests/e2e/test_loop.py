@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from services.scoring.domain.ledger import find_flaw
@@ -21,12 +21,12 @@ DAYS_AHEAD = 20
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=10) as client:
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(timeout=10) as client:
         yield client
 
 
-async def filed(http: httpx.AsyncClient, platform: Platform, **change: object) -> dict[str, Any]:
+async def filed(http: httpx2.AsyncClient, platform: Platform, **change: object) -> dict[str, Any]:
     answer = await http.post(f"{platform.url('reports')}/cases", json={**REPORT, **change})
     assert answer.status_code == 201, answer.text
     body: dict[str, Any] = answer.json()
@@ -44,7 +44,7 @@ def let_days_pass(platform: Platform, days: int) -> None:
     fresh.replace(setting)
 
 
-async def test_a_report_travels_to_the_portal(http: httpx.AsyncClient, platform: Platform) -> None:
+async def test_a_report_travels_to_the_portal(http: httpx2.AsyncClient, platform: Platform) -> None:
     case = await filed(http, platform)
 
     async def shown() -> dict[str, Any] | None:
@@ -58,7 +58,7 @@ async def test_a_report_travels_to_the_portal(http: httpx.AsyncClient, platform:
     assert "垃圾桶满了" not in page.text
 
 
-async def test_a_case_handled_in_time_is_closed_for_everybody(http: httpx.AsyncClient, platform: Platform) -> None:
+async def test_a_case_handled_in_time_is_closed_for_everybody(http: httpx2.AsyncClient, platform: Platform) -> None:
     case = await filed(http, platform)
     officer = platform.token("officer", unit=case["unit"])
     for step, body, caller in (
@@ -79,7 +79,7 @@ async def test_a_case_handled_in_time_is_closed_for_everybody(http: httpx.AsyncC
 
 
 async def test_an_overdue_case_costs_its_unit_points_that_anybody_can_recompute(
-    http: httpx.AsyncClient, platform: Platform
+    http: httpx2.AsyncClient, platform: Platform
 ) -> None:
     case = await filed(http, platform)
     due = case["due_at"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case, openapi, serializer
@@ -28,7 +28,7 @@ EVERYBODY = ("office", "leader", "operator", "discipline", "service", "officer",
 
 
 def operations(address: str) -> Iterator[APIOperation[Any, Any, Any, Any]]:
-    schema = openapi.from_dict(httpx.get(f"{address}/openapi.json", timeout=20).json())
+    schema = openapi.from_dict(httpx2.get(f"{address}/openapi.json", timeout=20).json())
     for found in schema.get_all_operations():
         assert isinstance(found, Ok), found
         yield found.ok()
@@ -37,7 +37,7 @@ def operations(address: str) -> Iterator[APIOperation[Any, Any, Any, Any]]:
 def filed(platform: Platform) -> str:
     """A case that requests about some case can be about."""
     report = {"category": "exposed-rubbish", "longitude": 112.6, "latitude": 26.885, "text": "待清理"}
-    answer = httpx.post(f"{platform.url('reports')}/cases", json=report, headers=platform.token("service"))
+    answer = httpx2.post(f"{platform.url('reports')}/cases", json=report, headers=platform.token("service"))
     return str(answer.raise_for_status().json()["case"])
 
 

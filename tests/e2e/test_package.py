@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from deploy.local.tools import ROOT
@@ -81,12 +81,12 @@ def test_the_modules_are_those_of_the_package(programs: Path, tmp_path: Path) ->
 def test_installed_services_serve_requests_pages_and_what_pages_need(platform: Platform) -> None:
     platform.start_all()
     case = {"category": "exposed-rubbish", "longitude": 112.6, "latitude": 26.885, "text": "垃圾桶满了没人清"}
-    assert httpx.post(f"{platform.url('reports')}/cases", json=case, timeout=30).status_code == 201
-    refusal = httpx.get(f"{platform.url('scoring')}/periods/never", headers={"Accept-Language": "zh"}, timeout=30)
+    assert httpx2.post(f"{platform.url('reports')}/cases", json=case, timeout=30).status_code == 201
+    refusal = httpx2.get(f"{platform.url('scoring')}/periods/never", headers={"Accept-Language": "zh"}, timeout=30)
     assert refusal.is_error
     assert re.search("[一-鿿]", refusal.json()["detail"]), "the sentences are there"
-    page = httpx.get(platform.url("portal"), timeout=30)
+    page = httpx2.get(platform.url("portal"), timeout=30)
     assert page.status_code == 200
     parts = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
     assert parts
-    assert all(httpx.get(f"{platform.url('portal')}{part}", timeout=30).is_success for part in parts)
+    assert all(httpx2.get(f"{platform.url('portal')}{part}", timeout=30).is_success for part in parts)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from playwright.async_api import Browser, BrowserContext, Geolocation, Page, ViewportSize, async_playwright, expect
 
@@ -64,7 +64,7 @@ def picture(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def desk(platform: Platform) -> AsyncIterator[Desk]:
-    async with httpx.AsyncClient(timeout=10) as http:
+    async with httpx2.AsyncClient(timeout=10) as http:
         yield Desk(http, platform)
 
 
@@ -101,14 +101,14 @@ async def case_page(page: Page) -> str:
 async def published(platform: Platform, case: str) -> None:
     """The office has looked at what somebody new handed in."""
     address = f"{platform.url('reports')}/cases/{case}/moderation"
-    async with httpx.AsyncClient(timeout=10) as http:
+    async with httpx2.AsyncClient(timeout=10) as http:
         answer = await http.post(address, json={"verdict": "approve"}, headers=platform.token("office"))
     assert answer.status_code == 200, answer.text
 
 
 async def uploaded(platform: Platform) -> str:
     """A photo that somebody at the interface has handed in."""
-    async with httpx.AsyncClient(timeout=10) as http:
+    async with httpx2.AsyncClient(timeout=10) as http:
         answer = await http.post(f"{platform.url('reports')}/photos", content=from_telephone())
     return str(answer.raise_for_status().json()["photo"])
 
@@ -258,7 +258,7 @@ async def test_what_is_another_problem_is_filed_with_its_photo(
 async def test_what_is_not_fixed_goes_back_to_its_unit(
     page: Page, platform: Platform, picture: Path, desk: Desk
 ) -> None:
-    async with httpx.AsyncClient(timeout=10) as http:
+    async with httpx2.AsyncClient(timeout=10) as http:
         case = await filed(http, platform)
     await desk.finish(case["case"], case["unit"])
     await page.goto(f"{platform.url('portal')}/track")
@@ -348,7 +348,7 @@ async def test_pointing_at_the_map_is_enough_for_a_place(page: Page, platform: P
 
 async def test_the_ranking_moves_before_the_viewers_eyes(page: Page, platform: Platform) -> None:
     let_days_pass(platform, 40)  # into a month in which nobody has lost anything yet
-    async with httpx.AsyncClient(timeout=10) as http:
+    async with httpx2.AsyncClient(timeout=10) as http:
         late = await filed(http, platform)
     await page.goto(f"{platform.url('portal')}/ranking?period={late['due_at'][:7]}")
     await expect(page.locator("[data-live-state]")).to_have_text("实时")
@@ -365,13 +365,13 @@ async def test_the_ranking_moves_before_the_viewers_eyes(page: Page, platform: P
 
 
 async def test_the_office_tries_other_points_and_sees_who_would_move(page: Page, platform: Platform) -> None:
-    async with httpx.AsyncClient(timeout=10) as http:
+    async with httpx2.AsyncClient(timeout=10) as http:
         case = await filed(http, platform)
         let_days_pass(platform, 20)
         await _tried(page, platform, http, case)
 
 
-async def _tried(page: Page, platform: Platform, http: httpx.AsyncClient, case: dict[str, Any]) -> None:
+async def _tried(page: Page, platform: Platform, http: httpx2.AsyncClient, case: dict[str, Any]) -> None:
     period = case["due_at"][:7]
 
     async def charged() -> bool:
@@ -414,7 +414,7 @@ BLACK = {
 
 async def published_list(platform: Platform) -> str:
     """A black list that the office has written and published, and a leader has approved."""
-    async with httpx.AsyncClient(base_url=platform.url("scoring"), timeout=10) as http:
+    async with httpx2.AsyncClient(base_url=platform.url("scoring"), timeout=10) as http:
         office, leader = platform.token("office"), platform.token("leader")
         drafted = await http.post("/lists", json=BLACK, headers=office)
         assert drafted.status_code == 201, drafted.text
@@ -436,7 +436,7 @@ async def test_a_black_list_is_read_on_a_phone_until_it_is_withdrawn(page: Page,
     await card.get_by_role("link", name="环境卫生服务中心").focus()
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_have_text("环境卫生服务中心")
-    async with httpx.AsyncClient(base_url=platform.url("scoring"), timeout=10) as http:
+    async with httpx2.AsyncClient(base_url=platform.url("scoring"), timeout=10) as http:
         withdrawal = await http.post(
             f"/lists/{id}/withdraw", json={"reason": "不属实"}, headers=platform.token("office")
         )
@@ -448,7 +448,7 @@ async def test_a_black_list_is_read_on_a_phone_until_it_is_withdrawn(page: Page,
 
 
 async def test_what_cost_points_leads_from_case_to_row_and_back(page: Page, platform: Platform) -> None:
-    async with httpx.AsyncClient(timeout=10) as http:
+    async with httpx2.AsyncClient(timeout=10) as http:
         late = await filed(http, platform)
     let_days_pass(platform, 10)
     await page.goto(f"{platform.url('portal')}/cases/{late['case']}")
@@ -465,7 +465,7 @@ async def test_what_cost_points_leads_from_case_to_row_and_back(page: Page, plat
 
 async def test_the_board_is_built_anew_beside_the_live_one(platform: Platform) -> None:
     portal = platform.url("portal")
-    async with httpx.AsyncClient(base_url=portal, timeout=10) as http:
+    async with httpx2.AsyncClient(base_url=portal, timeout=10) as http:
 
         async def case_shown(case: str) -> Any:
             answer = await http.get(f"/api/cases/{case}")

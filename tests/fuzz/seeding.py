@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.fuzz.values import Known
 from tests.photo_samples import from_telephone
@@ -38,18 +38,18 @@ LISTS = {
 
 def seed(platform: Platform, known: Known, cases: int = 12) -> None:
     """Cases in several states with photos and papers, drafts, proposals and events; and learn all of it."""
-    with httpx.Client(base_url=platform.url("reports"), timeout=20, headers=platform.token(*OFFICE)) as reports:
+    with httpx2.Client(base_url=platform.url("reports"), timeout=20, headers=platform.token(*OFFICE)) as reports:
         for number in range(cases):
             _case(reports, platform, known, number)
         _learn(reports, "reports", known)
-    with httpx.Client(base_url=platform.url("scoring"), timeout=20, headers=platform.token(*OFFICE)) as scoring:
+    with httpx2.Client(base_url=platform.url("scoring"), timeout=20, headers=platform.token(*OFFICE)) as scoring:
         _scoring(scoring, known)
         _learn(scoring, "scoring", known)
-    with httpx.Client(base_url=platform.url("portal"), timeout=20) as portal:
+    with httpx2.Client(base_url=platform.url("portal"), timeout=20) as portal:
         _learn(portal, "portal", known)
 
 
-def _case(reports: httpx.Client, platform: Platform, known: Known, number: int) -> None:
+def _case(reports: httpx2.Client, platform: Platform, known: Known, number: int) -> None:
     """A case as far along its way as its number says."""
     report = {
         "category": "exposed-rubbish" if number % 4 else "other-matter",
@@ -72,7 +72,7 @@ def _case(reports: httpx.Client, platform: Platform, known: Known, number: int) 
         _post(reports, f"/cases/{case.get('case')}/{name}", content, known, caller)
 
 
-def _scoring(scoring: httpx.Client, known: Known) -> None:
+def _scoring(scoring: httpx2.Client, known: Known) -> None:
     now = datetime.now(UTC).isoformat()
     grounds = {"reason": "市级通报", "evidence": "通报第3条", "references": ["督〔2026〕12号"]}
     entry = {"unit": UNIT, "kind": "manual", "points": "2", "happened_at": now, **grounds}
@@ -89,7 +89,7 @@ def _scoring(scoring: httpx.Client, known: Known) -> None:
 
 
 def _post(
-    client: httpx.Client, address: str, content: Any, known: Known, caller: dict[str, str] | None = None
+    client: httpx2.Client, address: str, content: Any, known: Known, caller: dict[str, str] | None = None
 ) -> dict[str, Any]:
     """What was answered; a refusal is no harm, since the world is only there to be asked about."""
     sent = {"content": content} if isinstance(content, bytes) else {"json": content}
@@ -101,7 +101,7 @@ def _post(
     return body
 
 
-def _learn(client: httpx.Client, service: str, known: Known) -> None:
+def _learn(client: httpx2.Client, service: str, known: Known) -> None:
     for address in LISTS[service]:
         answer = client.get(address)
         if answer.is_success:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from deploy.local import issuer, tools
@@ -174,8 +174,8 @@ def test_it_serves_without_any_right_and_ends_in_order(
         assert found["Seccomp"] == "2"
         if name == "reports-api":
             body = {"category": "water-pipe", "longitude": 112.6012, "latitude": 26.8901, "text": "水管破裂"}
-            assert httpx.post(f"http://127.0.0.1:{container.http}/cases", json=body).status_code == 201
-        assert "process_resident_memory_bytes" in httpx.get(f"http://127.0.0.1:{container.metrics}/metrics").text
+            assert httpx2.post(f"http://127.0.0.1:{container.http}/cases", json=body).status_code == 201
+        assert "process_resident_memory_bytes" in httpx2.get(f"http://127.0.0.1:{container.metrics}/metrics").text
         container.stop()
         state = container.state()
         assert (state["ExitCode"], state["OOMKilled"]) == (0, False), container.log()

@@ -14,7 +14,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from deploy.local import issuer
 from deploy.local.servers import free_port
@@ -48,7 +48,7 @@ async def main(folder: Path) -> None:
     running = asyncio.create_task(Process(runtime, "all").run())
     token = local.token("officer", ["officer"], "huanwei")
     headers = {"Authorization": f"Bearer {token}", "Accept-Language": "zh"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as http:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as http:
         await eventually(lambda: _ready(http))
         for number in ("1", "2"):
             broker.append(Event.new(_praise(number), f"case-{number}", 1, NOON))
@@ -75,14 +75,14 @@ def _praise(number: str) -> EventModel:
     return reports.CaseRegistered.model_validate(content)
 
 
-async def _ready(http: httpx.AsyncClient) -> bool:
+async def _ready(http: httpx2.AsyncClient) -> bool:
     try:
         return (await http.get("/readyz")).is_success
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return False
 
 
-async def _notes(http: httpx.AsyncClient, wanted: int) -> list[dict[str, str]]:
+async def _notes(http: httpx2.AsyncClient, wanted: int) -> list[dict[str, str]]:
     found: list[dict[str, str]] = (await http.get("/notes", params={"unit": "huanwei"})).json()
     return found if len(found) == wanted else []
 
@@ -91,7 +91,7 @@ async def _published(broker: MemoryBroker) -> bool:
     return len(broker.records("thanks.note")) == 1
 
 
-async def _late(http: httpx.AsyncClient, id: str) -> bool:
+async def _late(http: httpx2.AsyncClient, id: str) -> bool:
     return any(note["late"] for note in await _notes(http, 2) if note["id"] == id)
 
 

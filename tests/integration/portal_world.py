@@ -11,7 +11,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from services.portal.app import SERVICE
 from services.portal.clients.reports import Reports
@@ -55,7 +55,7 @@ class FakeReports:
 
     filed: dict[str, dict[str, Any]] = field(default_factory=dict)
     uploads: list[bytes] = field(default_factory=list)
-    seen: list[httpx.Request] = field(default_factory=list)
+    seen: list[httpx2.Request] = field(default_factory=list)
     problem: dict[str, Any] | None = None
     photo_problem: dict[str, Any] | None = None
     away: bool = False
@@ -69,81 +69,81 @@ class FakeReports:
     feedback_problem: dict[str, Any] | None = None
     limited: bool = False
 
-    async def __call__(self, request: httpx.Request) -> httpx.Response:
+    async def __call__(self, request: httpx2.Request) -> httpx2.Response:
         content = await request.aread()
         if request.url.path == "/categories":
             return self._catalogue(request)
         self.seen.append(request)
         if self.away:
-            raise httpx.ConnectError("nobody is there")
+            raise httpx2.ConnectError("nobody is there")
         if self.limited:
             body = {"code": "rate-limited", "status": 429, "detail": "请求过于频繁，请 7 秒后再试"}
-            return httpx.Response(429, json=body, headers={"retry-after": "7"})
+            return httpx2.Response(429, json=body, headers={"retry-after": "7"})
         return self._answer(request, content)
 
-    def _answer(self, request: httpx.Request, content: bytes) -> httpx.Response:
+    def _answer(self, request: httpx2.Request, content: bytes) -> httpx2.Response:
         path = request.url.path
         if request.method == "GET":
             return self._picture(request)
         if path == "/photos":
             return self._photo(content)
         if path == "/cases/similar":
-            return httpx.Response(self.similar_problem or 200, json={} if self.similar_problem else self.similar)
+            return httpx2.Response(self.similar_problem or 200, json={} if self.similar_problem else self.similar)
         if path.endswith("/follow"):
             return self._follow(request)
         if path.startswith("/tracking"):
             return self._tracking(request, json.loads(content))
         return self._case(request, content)
 
-    def _catalogue(self, request: httpx.Request) -> httpx.Response:
+    def _catalogue(self, request: httpx2.Request) -> httpx2.Response:
         if self.away:
-            raise httpx.ConnectError("nobody is there")
+            raise httpx2.ConnectError("nobody is there")
         tag = f'"{len(self.categories)}"'
         if request.headers.get("if-none-match") == tag:
-            return httpx.Response(304, headers={"etag": tag})
-        return httpx.Response(200, json=self.categories, headers={"etag": tag})
+            return httpx2.Response(304, headers={"etag": tag})
+        return httpx2.Response(200, json=self.categories, headers={"etag": tag})
 
-    def _picture(self, request: httpx.Request) -> httpx.Response:
+    def _picture(self, request: httpx2.Request) -> httpx2.Response:
         if request.headers.get("if-none-match") == '"one"':
-            return httpx.Response(304, headers={"etag": '"one"', "cache-control": "private, max-age=5"})
+            return httpx2.Response(304, headers={"etag": '"one"', "cache-control": "private, max-age=5"})
         if "/hidden/" in request.url.path:
-            return httpx.Response(404, json={"code": "photos-not-found"})
+            return httpx2.Response(404, json={"code": "photos-not-found"})
         headers = {"etag": '"one"', "cache-control": "private, max-age=5", "content-type": "text/html"}
-        return httpx.Response(200, content=b"<script>", headers=headers)
+        return httpx2.Response(200, content=b"<script>", headers=headers)
 
-    def _photo(self, content: bytes) -> httpx.Response:
+    def _photo(self, content: bytes) -> httpx2.Response:
         if self.photo_problem and b"broken" in content:
-            return httpx.Response(422, json=self.photo_problem)
+            return httpx2.Response(422, json=self.photo_problem)
         self.uploads.append(content)
-        return httpx.Response(201, json={"photo": f"photo{len(self.uploads)}", "width": 1, "height": 1})
+        return httpx2.Response(201, json={"photo": f"photo{len(self.uploads)}", "width": 1, "height": 1})
 
-    def _case(self, request: httpx.Request, content: bytes) -> httpx.Response:
+    def _case(self, request: httpx2.Request, content: bytes) -> httpx2.Response:
         if self.problem:
-            return httpx.Response(self.problem["status"], json=self.problem)
+            return httpx2.Response(self.problem["status"], json=self.problem)
         key, case = request.headers["idempotency-key"], json.loads(content)
         if self.filed.setdefault(key, case) != case:
-            return httpx.Response(422, json={"code": "idempotency-key-reused", "status": 422, "detail": "reused"})
+            return httpx2.Response(422, json={"code": "idempotency-key-reused", "status": 422, "detail": "reused"})
         case = f"20261103-ABCDEFGHJ{list(self.filed).index(key)}"
-        return httpx.Response(201, json={"case": case, "state": "dispatched", "sequence": 1, "tracking": CODE})
+        return httpx2.Response(201, json={"case": case, "state": "dispatched", "sequence": 1, "tracking": CODE})
 
-    def _follow(self, request: httpx.Request) -> httpx.Response:
+    def _follow(self, request: httpx2.Request) -> httpx2.Response:
         if self.follow_problem:
-            return httpx.Response(self.follow_problem["status"], json=self.follow_problem)
+            return httpx2.Response(self.follow_problem["status"], json=self.follow_problem)
         case = request.url.path.split("/")[2]
         self.followed[request.headers["idempotency-key"]] = case
-        return httpx.Response(201, json={"case": case, "tracking": FOLLOWING})
+        return httpx2.Response(201, json={"case": case, "tracking": FOLLOWING})
 
-    def _tracking(self, request: httpx.Request, body: dict[str, Any]) -> httpx.Response:
+    def _tracking(self, request: httpx2.Request, body: dict[str, Any]) -> httpx2.Response:
         code, action = body.pop("code"), request.url.path.removeprefix("/tracking").strip("/")
         if code not in self.tracked:
             refusal = UNKNOWN if len(code) == len(CODE) else MISTYPED
-            return httpx.Response(refusal["status"], json=refusal)
+            return httpx2.Response(refusal["status"], json=refusal)
         if not action:
-            return httpx.Response(200, json=self.tracked[code])
+            return httpx2.Response(200, json=self.tracked[code])
         if self.feedback_problem:
-            return httpx.Response(self.feedback_problem["status"], json=self.feedback_problem)
+            return httpx2.Response(self.feedback_problem["status"], json=self.feedback_problem)
         self.feedback[request.headers["idempotency-key"]] = (action, body)
-        return httpx.Response(200, json={"case": CASE, "state": "registered", "words": "已受理", "sequence": 2})
+        return httpx2.Response(200, json={"case": CASE, "state": "registered", "words": "已受理", "sequence": 2})
 
 
 @asynccontextmanager
@@ -158,7 +158,7 @@ async def a_portal(mongodb_uri: str, namespace: str, folder: Path, reports: Fake
     async with inside(SERVICE, FixedClock(NOON), folder, mongodb_uri, namespace, **settings) as service:
         runtime = service.runtime
         await runtime.resources.reports.close()
-        runtime.resources.reports = Reports("http://reports", httpx.MockTransport(reports))
+        runtime.resources.reports = Reports("http://reports", httpx2.MockTransport(reports))
         runtime.projectors["board"] = Projector(runtime.store, runtime.broker, BOARD)
         await create(runtime.store, BOARD, runtime.generation("board"))
         yield service
@@ -176,7 +176,7 @@ async def heard(portal: Inside, *events: Event) -> None:
     await portal.runtime.store.commit(uow)
 
 
-def hidden(page: httpx.Response) -> dict[str, Any]:
+def hidden(page: httpx2.Response) -> dict[str, Any]:
     """The hidden fields of a page, but for those of parts that are not in force."""
     in_force = re.sub(r"<fieldset[^>]* disabled>.*?</fieldset>", "", page.text, flags=re.DOTALL)
     found: dict[str, list[str]] = {}
@@ -192,7 +192,7 @@ async def opened(portal: Inside, address: str = "/report") -> dict[str, Any]:
     return hidden(page)
 
 
-async def sent(portal: Inside, *photos: Any, **typed: str) -> httpx.Response:
+async def sent(portal: Inside, *photos: Any, **typed: str) -> httpx2.Response:
     """A report as a browser without scripts sends it, filled in and sent once."""
     fields = {**await opened(portal), **REPORT, **typed}
     return await portal.http.post("/report", data=fields, files=list(photos) or [NO_PHOTO])

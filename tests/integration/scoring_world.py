@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import httpx
+import httpx2
 
 from services.scoring.app import POSTING, SERVICE
 from services.scoring.commands.rules import tell_ledger
@@ -53,7 +53,7 @@ async def settled(scoring: Inside) -> int:
 
 
 async def answered(
-    http: httpx.AsyncClient, method: str, address: str, caller: dict[str, str], body: object = None
+    http: httpx2.AsyncClient, method: str, address: str, caller: dict[str, str], body: object = None
 ) -> Any:
     """The answer to a request that is allowed."""
     answer = await http.request(method, address, json=body, headers=caller)
@@ -61,7 +61,7 @@ async def answered(
     return answer.json()
 
 
-def refusal(answer: httpx.Response) -> tuple[int, str]:
+def refusal(answer: httpx2.Response) -> tuple[int, str]:
     """Status and code of a refusal."""
     return answer.status_code, answer.json()["code"]
 

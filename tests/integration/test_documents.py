@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from docx import Document as WordFile
 
@@ -58,7 +58,7 @@ async def replied(reports: Inside) -> str:
     return id
 
 
-async def asked(reports: Inside, id: str, kind: str, **headers: str) -> httpx.Response:
+async def asked(reports: Inside, id: str, kind: str, **headers: str) -> httpx2.Response:
     caller = reports.token("office") if kind == ORDER else reports.token("liaison", unit="huanwei")
     return await reports.http.post(f"/cases/{id}/documents", json={"kind": kind}, headers=caller | headers)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from services.reports.repo import BANS, CASES
@@ -44,22 +44,22 @@ def account(reports: Inside, subject: str = "li") -> dict[str, str]:
     return {"Authorization": f"Bearer {reports.issuer.token(subject, ['citizen'])}"}
 
 
-async def sent(reports: Inside, caller: dict[str, str] | None = None, **change: Any) -> httpx.Response:
+async def sent(reports: Inside, caller: dict[str, str] | None = None, **change: Any) -> httpx2.Response:
     return await reports.http.post("/cases", json={**REPORT, **change}, headers=caller or {})
 
 
-def refusal_of(answer: httpx.Response) -> tuple[int, str]:
+def refusal_of(answer: httpx2.Response) -> tuple[int, str]:
     told = answer.json()
     assert told["detail"] != told["code"], "the catalogue has no sentence for it"
     return answer.status_code, told["code"]
 
 
-async def moderated(reports: Inside, case: str, verdict: str = "approve", reason: str = "") -> httpx.Response:
+async def moderated(reports: Inside, case: str, verdict: str = "approve", reason: str = "") -> httpx2.Response:
     body = {"verdict": verdict, "reason": reason}
     return await reports.http.post(f"/cases/{case}/moderation", json=body, headers=reports.token("office"))
 
 
-async def banned(reports: Inside, kind: str, **whom: str) -> httpx.Response:
+async def banned(reports: Inside, kind: str, **whom: str) -> httpx2.Response:
     body = {"kind": kind, "until": FRIDAY, "reason": "多次虚假上报", **whom}
     return await reports.http.post("/bans", json=body, headers=reports.token("office"))
 

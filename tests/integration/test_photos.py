@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cryptography.fernet import Fernet
 from PIL import Image
@@ -95,9 +95,9 @@ class Scene:
             messages=Messages.load(MESSAGES),
             state={"store": self.store, "runtime": runtime},
         )
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://reports")
+        self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://reports")
 
-    async def upload(self, content: bytes, who: str | None = STRANGER, **headers: str) -> httpx.Response:
+    async def upload(self, content: bytes, who: str | None = STRANGER, **headers: str) -> httpx2.Response:
         return await self.client.post("/photos", content=content, headers=_authorized(who) | headers)
 
     async def uploaded(self, content: bytes = b"") -> str:
@@ -106,7 +106,7 @@ class Scene:
         photo: str = answer.json()["photo"]
         return photo
 
-    async def see(self, photo: str, size: str, who: str | None = STRANGER, **headers: str) -> httpx.Response:
+    async def see(self, photo: str, size: str, who: str | None = STRANGER, **headers: str) -> httpx2.Response:
         return await self.client.get(f"/photos/{photo}/{size}", headers=_authorized(who) | headers)
 
     async def claim(self, *ids: str, case: str = "case-1", public: bool = True) -> None:
@@ -120,7 +120,7 @@ class Scene:
 
     async def decide(
         self, photo: str, what: str, who: str | None = "office", *regions: dict[str, float], **headers: str
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """What staff does about a photo."""
         body = WHY | ({"regions": list(regions)} if regions else {})
         return await self.client.post(f"/photos/{photo}/{what}", json=body, headers=_authorized(who) | headers)
@@ -177,7 +177,7 @@ async def scene(mongodb_uri: str, namespace: str) -> AsyncIterator[Scene]:
     await scene.store.close()
 
 
-def refusal_of(answer: httpx.Response) -> tuple[int, str]:
+def refusal_of(answer: httpx2.Response) -> tuple[int, str]:
     assert answer.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = answer.json()
     assert problem["detail"] != problem["code"], "the catalogue has no sentence for it"

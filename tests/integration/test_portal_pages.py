@@ -15,7 +15,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 
@@ -541,7 +541,7 @@ async def served(portal: Inside) -> AsyncIterator[str]:
 async def test_the_ranking_is_streamed_resumed_and_has_an_end_to_its_seats(portal: Inside) -> None:
     portal.runtime.resources.live = Live(portal.runtime.resources.board.standings.ranking, Shares(1, 1))
     await heard(portal, standing_event("huanwei", "99"))
-    async with served(portal) as address, httpx.AsyncClient(base_url=address, timeout=20) as http:
+    async with served(portal) as address, httpx2.AsyncClient(base_url=address, timeout=20) as http:
         async with http.stream("GET", "/ranking/events") as stream:
             assert stream.headers["content-type"].startswith("text/event-stream")
             lines = stream.aiter_lines()

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from services.portal.repo import HANDED
@@ -203,9 +203,9 @@ async def test_half_sent_forms_of_one_address_do_not_shut_out_the_others(portal:
         yield b"text="
         await never.wait()
 
-    def somebody(last: int) -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(portal.app, raise_app_exceptions=False, client=(f"203.0.113.{last}", 1))
-        return httpx.AsyncClient(transport=transport, base_url="http://reports")
+    def somebody(last: int) -> httpx2.AsyncClient:
+        transport = httpx2.ASGITransport(portal.app, raise_app_exceptions=False, client=(f"203.0.113.{last}", 1))
+        return httpx2.AsyncClient(transport=transport, base_url="http://reports")
 
     headers = {"content-type": "application/x-www-form-urlencoded"}
     async with somebody(7) as greedy, somebody(8) as other:

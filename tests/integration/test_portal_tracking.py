@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from services.portal.repo import SESSIONS
@@ -76,12 +76,12 @@ async def portal(mongodb_uri: str, namespace: str, tmp_path: Path, reports: Fake
         yield portal
 
 
-async def entered(portal: Inside, code: str = CODE) -> httpx.Response:
+async def entered(portal: Inside, code: str = CODE) -> httpx2.Response:
     page = await portal.http.get("/track")
     return await portal.http.post("/track", data={**hidden(page), "code": code})
 
 
-async def shown(portal: Inside) -> httpx.Response:
+async def shown(portal: Inside) -> httpx2.Response:
     """The page of the case, after the code has been typed."""
     assert (await entered(portal)).status_code == 303
     page = await portal.http.get("/track")
@@ -89,7 +89,7 @@ async def shown(portal: Inside) -> httpx.Response:
     return page
 
 
-def form_of(page: httpx.Response, action: str) -> dict[str, str]:
+def form_of(page: httpx2.Response, action: str) -> dict[str, str]:
     """The hidden fields of one of the page's forms."""
     found = re.search(rf'<form method="post" action="/track/{action}".*?</form>', page.text, re.DOTALL)
     assert found is not None

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import jwt
 import pytest
 from fastapi.routing import APIRoute
@@ -293,7 +293,7 @@ class Hands:
         self.centre = reports.token("dispatcher")
         self.leader = reports.token("leader")
 
-    async def ask(self, step: str, by: dict[str, str], **body: object) -> httpx.Response:
+    async def ask(self, step: str, by: dict[str, str], **body: object) -> httpx2.Response:
         return await self.reports.http.post(f"/cases/{self.id}/{step}", json=body or None, headers=by)
 
     async def do(self, step: str, by: dict[str, str], **body: object) -> dict[str, Any]:
@@ -656,7 +656,7 @@ def everything(case: Hands) -> list[Step]:
     ]
 
 
-async def assert_legal(case: Hands, answers: list[httpx.Response]) -> int:
+async def assert_legal(case: Hands, answers: list[httpx2.Response]) -> int:
     """One event and one line for each command that was answered 200, and each led where the table says. How many."""
     assert {answer.status_code for answer in answers} <= {200, 409}
     assert "conflict" not in {answer.json().get("code") for answer in answers}, "who loses a race tries again"
@@ -690,7 +690,7 @@ async def test_two_hundred_commands_at_once_leave_a_legal_history(reports: Insid
 async def test_many_callers_who_go_on_and_on_leave_a_legal_history(reports: Inside) -> None:
     case = await a_case(reports)
 
-    async def caller(first: int) -> list[httpx.Response]:
+    async def caller(first: int) -> list[httpx2.Response]:
         steps = everything(case)
         return [await case.ask(step, by, **body) for step, body, by in steps[first:] + steps[:first]]
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from services.scoring.app import POSTING, SERVICE
@@ -297,7 +297,7 @@ async def test_what_is_approved_reaches_the_public_ledger_and_what_is_upheld_res
     unit = platform.token("liaison", unit="huanwei")
     now = datetime.now(UTC)
     entry = {**ENTRY, "happened_at": now.isoformat()}
-    async with httpx.AsyncClient(base_url=base, timeout=20) as http:
+    async with httpx2.AsyncClient(base_url=base, timeout=20) as http:
 
         async def ledger(rows: int) -> dict[str, Any] | None:
             found: dict[str, Any] = (await http.get("/units/huanwei/ledger")).json()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from services.scoring.app import SERVICE
@@ -58,7 +58,7 @@ def liaison(scoring: Inside, unit: str) -> dict[str, str]:
     return scoring.token("liaison", unit=unit)
 
 
-def refusal(answer: httpx.Response) -> tuple[int, str]:
+def refusal(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 

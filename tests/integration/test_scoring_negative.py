@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from services.scoring.app import SERVICE
@@ -35,7 +35,7 @@ async def scoring(mongodb_uri: str, namespace: str, tmp_path: Path) -> AsyncIter
         yield scoring
 
 
-def refusal(answer: httpx.Response) -> tuple[int, str]:
+def refusal(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 

@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from openpyxl import load_workbook
 from pymongo import MongoClient
@@ -342,7 +342,7 @@ class Live:
 
     platform: Platform
     publisher: KafkaPublisher
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
 
     async def tell(self, first: int, last: int) -> None:
         """Late acknowledgements on the days of December, of each unit in turn, a tenth of a point each."""
@@ -410,7 +410,7 @@ async def live(mongodb_uri: str, kafka_bootstrap: str, namespace: str, tmp_path:
     publisher = KafkaBroker(Connection(kafka_bootstrap, namespace), 6).publisher()
     try:
         await asyncio.to_thread(platform.start, "scoring")
-        async with httpx.AsyncClient(base_url=platform.url("scoring"), timeout=30) as http:
+        async with httpx2.AsyncClient(base_url=platform.url("scoring"), timeout=30) as http:
             yield Live(platform, publisher, http)
     finally:
         await publisher.stop()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from openpyxl import load_workbook
 
@@ -54,12 +54,12 @@ async def table(scoring: Inside, version: int) -> bytes:
     return answer.content
 
 
-async def imported(scoring: Inside, address: str, content: bytes, type: str = XLSX) -> httpx.Response:
+async def imported(scoring: Inside, address: str, content: bytes, type: str = XLSX) -> httpx2.Response:
     headers = {**scoring.token("office"), "content-type": type}
     return await scoring.http.post(address, content=content, headers=headers)
 
 
-def refusal(answer: httpx.Response) -> tuple[int, str]:
+def refusal(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
@@ -173,7 +173,7 @@ async def test_two_versions_cannot_begin_on_one_day_and_none_in_the_past(scoring
     for name in ("甲", "乙"):
         await done(scoring, "POST", "/schemes/1/copy", "office", {"name": name})
 
-    async def published(version: int, day: str) -> httpx.Response:
+    async def published(version: int, day: str) -> httpx2.Response:
         body = {"based_on": 1, "effective_from": day}
         return await scoring.http.post(f"/schemes/{version}/publish", json=body, headers=scoring.token("leader"))
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from services.reports.commands.handling import mark_overdue
@@ -36,11 +36,11 @@ async def tracked(reports: Inside, code: str, **headers: str) -> dict[str, Any]:
     return told
 
 
-async def say(reports: Inside, what: str, code: str, **more: Any) -> httpx.Response:
+async def say(reports: Inside, what: str, code: str, **more: Any) -> httpx2.Response:
     return await reports.http.post(f"/tracking/{what}", json={"code": code, **more})
 
 
-def refusal_of(answer: httpx.Response) -> tuple[int, str]:
+def refusal_of(answer: httpx2.Response) -> tuple[int, str]:
     told = answer.json()
     assert told["detail"] != told["code"], "the catalogue has no sentence for it"
     return answer.status_code, told["code"]

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from pymongo import MongoClient
 
 from deploy.local import tools
@@ -108,7 +108,7 @@ def _exported(server: Server, form: str, documents: int, headers: dict[str, str]
     memory: dict[int, float] = {}
     rows, size, started = -1, 0, time.monotonic()
     url = f"{server.address}/cases/export?format={form}"
-    with httpx.stream("GET", url, headers=headers, timeout=httpx.Timeout(10, read=3600)) as answer:
+    with httpx2.stream("GET", url, headers=headers, timeout=httpx2.Timeout(10, read=3600)) as answer:
         answer.raise_for_status()
         for piece in answer.iter_raw():
             size += len(piece)

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -54,9 +54,9 @@ class Issuer:
             found.append({**json.loads(WRITERS[algorithm].to_jwk(key.public_key())), "kid": kid, "use": "sig"})
         return {"keys": found}
 
-    def serve(self, _: httpx.Request) -> httpx.Response:
+    def serve(self, _: httpx2.Request) -> httpx2.Response:
         self.requests += 1
-        return httpx.Response(200, json=self.document()) if self.up else httpx.Response(500)
+        return httpx2.Response(200, json=self.document()) if self.up else httpx2.Response(500)
 
     def token(self, kid: str = "first", **changes: Any) -> str:
         algorithm, key = self.keys[kid]
@@ -86,7 +86,7 @@ class Scene:
         keys = KeySet(
             "https://id.example/keys",
             monotonic=lambda: self.clock.now().timestamp(),
-            transport=httpx.MockTransport(self.issuer.serve),
+            transport=httpx2.MockTransport(self.issuer.serve),
         )
         self.verifier = Verifier(keys, ISSUER, AUDIENCE, self.clock)
 
@@ -227,7 +227,7 @@ async def test_the_public_key_as_a_shared_secret_is_refused(scene: Scene, kind: 
 async def test_a_shared_secret_in_the_key_set_is_not_used(scene: Scene) -> None:
     secret = urlsafe_b64encode(b"s" * 32).rstrip(b"=").decode()
     document = {"keys": [{"kty": "oct", "k": secret, "kid": "oct"}, *scene.issuer.document()["keys"]]}
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=document))
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, json=document))
     verifier = Verifier(KeySet("https://id.example", transport=transport), ISSUER, AUDIENCE, scene.clock)
     token = jwt.encode(_claims({}), b"s" * 32, "HS256", {"kid": "oct"})
     with pytest.raises(Unauthenticated):
@@ -314,7 +314,7 @@ async def test_a_broken_key_set_does_not_replace_a_good_one(scene: Scene, tmp_pa
 
 
 async def test_the_memory_of_tokens_is_bounded(scene: Scene) -> None:
-    keys = KeySet("https://id.example", transport=httpx.MockTransport(scene.issuer.serve))
+    keys = KeySet("https://id.example", transport=httpx2.MockTransport(scene.issuer.serve))
     verifier = Verifier(keys, ISSUER, AUDIENCE, scene.clock, remembered=2)
     for number in range(5):
         await verifier.verify(scene.issuer.token(sub=str(number)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import Depends, Query
 from pydantic import BaseModel, Field
@@ -31,7 +31,7 @@ class Form(BaseModel):
     day: date = date(2026, 11, 3)
 
 
-def _client() -> httpx.AsyncClient:
+def _client() -> httpx2.AsyncClient:
     router = Router()
 
     @router.post("/forms", response_model=Form)
@@ -49,7 +49,7 @@ def _client() -> httpx.AsyncClient:
     app = create_app(
         "forms", [router], verifier=Verifier("nowhere", "issuer", "audience", SystemClock()), messages=Messages.load()
     )
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://forms")
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://forms")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hashlib import sha256
 from ipaddress import ip_network
 from typing import Annotated, Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, File, Request, Response, UploadFile
 from hypothesis import given, settings
@@ -199,8 +199,8 @@ class Edge:
             state={"store": self.store, "vault": Vault.of(KEYS[0])},
             ready=self._ready,
         )
-        self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app, raise_app_exceptions=False, client=("10.0.0.9", 1)),
+        self.client = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(self.app, raise_app_exceptions=False, client=("10.0.0.9", 1)),
             base_url="http://edge",
         )
 
@@ -209,7 +209,7 @@ class Edge:
 
     async def write(
         self, text: str = "hello", key: str | None = None, who: str = "officer", **more: Any
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         headers = {"authorization": f"Bearer {who}"} | ({"idempotency-key": key} if key else {})
         return await self.client.post("/notes", json={"text": text}, headers=headers, **more)
 
@@ -222,7 +222,7 @@ def edge() -> Edge:
     return Edge()
 
 
-def _problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def _problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     told: dict[str, Any] = response.json()
@@ -268,8 +268,8 @@ async def test_a_bug_is_500_and_tells_nothing(edge: Edge) -> None:
 
 
 async def test_what_breaks_after_the_response_began_is_not_passed_off_as_whole(edge: Edge) -> None:
-    transport = httpx.ASGITransport(edge.app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://edge") as client:
+    transport = httpx2.ASGITransport(edge.app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://edge") as client:
         with pytest.raises(RuntimeError, match="lost"):
             await client.get("/notes/broken-stream")
 
@@ -698,7 +698,7 @@ async def test_no_request_stays_in_flight(edge: Edge) -> None:
 
 async def test_metrics_are_served_beside_and_not_to_everybody(edge: Edge) -> None:
     _problem(await edge.client.get("/metrics"), 404, "route-not-found")
-    beside = httpx.AsyncClient(transport=httpx.ASGITransport(operations_app()), base_url="http://beside")
+    beside = httpx2.AsyncClient(transport=httpx2.ASGITransport(operations_app()), base_url="http://beside")
     response = await beside.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain")
     assert "# HELP http_server_request_duration_seconds" in response.text

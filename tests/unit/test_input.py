@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import Depends, FastAPI, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
@@ -116,12 +116,12 @@ def app() -> FastAPI:
 
 
 @pytest.fixture
-def client(app: FastAPI) -> httpx.AsyncClient:
+def client(app: FastAPI) -> httpx2.AsyncClient:
     READ.clear()
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://input")
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://input")
 
 
-def faults(answer: httpx.Response) -> list[tuple[str, str]]:
+def faults(answer: httpx2.Response) -> list[tuple[str, str]]:
     return [(error["field"], error["code"]) for error in answer.json().get("errors", [])]
 
 
@@ -161,7 +161,9 @@ LAX: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize("path", ["/direct", "/solved"])
 @pytest.mark.parametrize(("field", "value"), LAX, ids=str)
-async def test_what_only_looks_like_it_is_refused(client: httpx.AsyncClient, path: str, field: str, value: Any) -> None:
+async def test_what_only_looks_like_it_is_refused(
+    client: httpx2.AsyncClient, path: str, field: str, value: Any
+) -> None:
     answer = await client.post(path, json={field: value})
     assert answer.status_code == 422, READ
     [(named, _)] = faults(answer)
@@ -184,13 +186,13 @@ BEYOND: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize("path", ["/direct", "/solved"])
 @pytest.mark.parametrize(("field", "value"), BEYOND, ids=str)
-async def test_what_nothing_can_keep_is_refused(client: httpx.AsyncClient, path: str, field: str, value: Any) -> None:
+async def test_what_nothing_can_keep_is_refused(client: httpx2.AsyncClient, path: str, field: str, value: Any) -> None:
     answer = await client.post(path, json={field: value})
     assert answer.status_code == 422, READ
     assert faults(answer)[0][0].partition(".")[0] == field
 
 
-async def test_plain_values_are_taken(client: httpx.AsyncClient) -> None:
+async def test_plain_values_are_taken(client: httpx2.AsyncClient) -> None:
     plain = {
         "day": "2026-12-01",
         "moment": "2026-12-01T09:00:00+08:00",
@@ -215,7 +217,7 @@ async def test_plain_values_are_taken(client: httpx.AsyncClient) -> None:
         assert (await client.post("/direct", json={"moment": moment})).status_code == 200
 
 
-async def test_what_a_body_does_not_know_is_named(client: httpx.AsyncClient) -> None:
+async def test_what_a_body_does_not_know_is_named(client: httpx2.AsyncClient) -> None:
     for path, body, field in (
         ("/direct", {"surprise": 1}, "surprise"),
         ("/solved", {"inner": {"surprise": 1}}, "inner.surprise"),
@@ -241,7 +243,7 @@ def nested(depth: int) -> dict[str, Any]:
     ],
     ids=["unknown keys", "members", "values", "values within", "depth", "deeper"],
 )
-async def test_no_body_costs_more_than_its_bytes(client: httpx.AsyncClient, path: str, body: Any) -> None:
+async def test_no_body_costs_more_than_its_bytes(client: httpx2.AsyncClient, path: str, body: Any) -> None:
     content = json.dumps(body, separators=(",", ":"))
     began = time.process_time()
     answer = await client.post(path, content=content, headers={"content-type": "application/json"})
@@ -249,7 +251,7 @@ async def test_no_body_costs_more_than_its_bytes(client: httpx.AsyncClient, path
     assert (answer.status_code, answer.json()["code"]) == (413, "body-too-complex")
 
 
-async def test_what_is_within_the_bounds_is_read(client: httpx.AsyncClient) -> None:
+async def test_what_is_within_the_bounds_is_read(client: httpx2.AsyncClient) -> None:
     for body in (
         {"table": {f"k{number}": 1 for number in range(MOST_MEMBERS)}},
         {"anything": [0] * (MOST_VALUES - 2)},
@@ -258,7 +260,7 @@ async def test_what_is_within_the_bounds_is_read(client: httpx.AsyncClient) -> N
         assert (await client.post("/direct", json=body)).status_code == 200
 
 
-async def test_callers_are_counted_before_anything_is_read(client: httpx.AsyncClient) -> None:
+async def test_callers_are_counted_before_anything_is_read(client: httpx2.AsyncClient) -> None:
     for body in (b"{", json.dumps({f"k{n}": 1 for n in range(2000)}).encode(), b'{"surprise": 1}'):
         answer = await client.post("/counted", content=body, headers={"content-type": "application/json"})
         assert answer.status_code in {400, 413, 422}
@@ -299,25 +301,25 @@ QUERIES = [
 
 
 @pytest.mark.parametrize(("query", "field"), QUERIES, ids=lambda each: each[:40])
-async def test_a_query_says_each_thing_in_one_way(client: httpx.AsyncClient, query: str, field: str) -> None:
+async def test_a_query_says_each_thing_in_one_way(client: httpx2.AsyncClient, query: str, field: str) -> None:
     answer = await client.get(f"/asked?{query}")
     assert answer.status_code == 422
     assert [named for named, _ in faults(answer)] == [field]
 
 
-async def test_plain_queries_are_taken(client: httpx.AsyncClient) -> None:
+async def test_plain_queries_are_taken(client: httpx2.AsyncClient) -> None:
     query = "count=-12&day=2026-12-01&moment=2026-12-01T09:00:00%2B08:00&points=1.5&share=.5&numbers=1&numbers=2"
     assert (await client.get(f"/asked?{query}&text=%E6%B1%9F%E4%B8%9C%E8%B7%AF%0A")).json() == {"count": -12}
 
 
-async def test_a_plus_that_is_not_escaped_is_told_apart(client: httpx.AsyncClient) -> None:
+async def test_a_plus_that_is_not_escaped_is_told_apart(client: httpx2.AsyncClient) -> None:
     for path in ("/asked?moment", "/range?since"):
         answer = await client.get(f"{path}=2026-11-01T00:00:00+08:00")
         assert (answer.status_code, [code for _, code in faults(answer)]) == (422, ["field-plus-unescaped"])
         assert "%2B" in answer.json()["detail"]
 
 
-async def test_a_number_in_a_path_is_bounded(client: httpx.AsyncClient) -> None:
+async def test_a_number_in_a_path_is_bounded(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/things/12")).json() == 12
     for path in ("1_2", "99999999999999999999", "x"):
         answer = await client.get(f"/things/{path}")

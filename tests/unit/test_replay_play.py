@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import jwt
 import pytest
 
@@ -59,7 +59,7 @@ def a_case(line: int = 2, steps: tuple[Step, ...] = STEPS) -> PlannedCase:
     )
 
 
-Answer = Callable[[httpx.Request], httpx.Response]
+Answer = Callable[[httpx2.Request], httpx2.Response]
 
 
 class Platform:
@@ -69,9 +69,9 @@ class Platform:
         self.unit, self.due_at = unit, due_at
         self.asked: dict[str, list[tuple[str, str, str | None]]] = defaultdict(list)
         self.bodies: list[dict[str, object]] = []
-        self.refuse: dict[str, httpx.Response] = {}
+        self.refuse: dict[str, httpx2.Response] = {}
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
         claims = jwt.decode(request.headers["authorization"][7:], options={"verify_signature": False})
         act = request.url.path.rpartition("/")[2]
         if act in self.refuse:
@@ -80,13 +80,13 @@ class Platform:
         self.asked[key.rsplit("-", 1)[0]].append((act, claims["roles"][0], claims.get("unit")))
         self.bodies.append(json.loads(request.content))
         filed = {"case": "20261201-X", "state": "dispatched", "unit": self.unit, "sequence": 1}
-        return httpx.Response(201, json={**filed, "due_at": self.due_at.isoformat() if self.unit else None})
+        return httpx2.Response(201, json={**filed, "due_at": self.due_at.isoformat() if self.unit else None})
 
 
 async def played(tmp_path: Path, platform: Answer, *cases: PlannedCase) -> tuple[Player, Machine, SpedClock]:
     machine = Machine()
     clock = SpedClock(tmp_path / "clock.json", machine.time)
-    async with httpx.AsyncClient(transport=httpx.MockTransport(platform)) as client:
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(platform)) as client:
         desk = Desk(client, 4, machine.pause)
         plan = Plan(START.date(), 6 * HOUR, cases, (), 0)
         badges = Badges(Issuer(tmp_path / "issuer"))
@@ -128,7 +128,7 @@ async def test_a_case_in_the_offices_queue_is_left_there(tmp_path: Path) -> None
 
 async def test_a_refusal_ends_one_case_and_is_told(tmp_path: Path) -> None:
     platform = Platform()
-    platform.refuse["reply"] = httpx.Response(409, json={"code": "transition-not-allowed"})
+    platform.refuse["reply"] = httpx2.Response(409, json={"code": "transition-not-allowed"})
     player, _, _ = await played(tmp_path, platform, a_case(2), a_case(3, steps=()))
     assert player.tally.refused == ["line 2: /cases/20261201-X/reply: 409 transition-not-allowed"]
     assert player.tally.reported == 2
@@ -137,13 +137,13 @@ async def test_a_refusal_ends_one_case_and_is_told(tmp_path: Path) -> None:
 async def test_a_busy_platform_is_asked_again_with_the_same_key(tmp_path: Path) -> None:
     platform, busy = Platform(), iter([429, 503, 0, 502])
 
-    def sometimes_busy(request: httpx.Request) -> httpx.Response:
+    def sometimes_busy(request: httpx2.Request) -> httpx2.Response:
         status = next(busy, None)
         if status is None:
             return platform(request)
         if status == 0:
-            raise httpx.ConnectError("down", request=request)
-        return httpx.Response(status, headers={"retry-after": "7"} if status == 429 else {})
+            raise httpx2.ConnectError("down", request=request)
+        return httpx2.Response(status, headers={"retry-after": "7"} if status == 429 else {})
 
     _, machine, _ = await played(tmp_path, sometimes_busy, a_case(steps=()))
     assert platform.asked == {"replay-r1-2": [("cases", "service", None)]}
@@ -153,10 +153,10 @@ async def test_a_busy_platform_is_asked_again_with_the_same_key(tmp_path: Path) 
 async def test_a_platform_that_stays_away_is_given_up(tmp_path: Path) -> None:
     attempts = 0
 
-    def down(request: httpx.Request) -> httpx.Response:
+    def down(request: httpx2.Request) -> httpx2.Response:
         nonlocal attempts
         attempts += 1
-        return httpx.Response(503)
+        return httpx2.Response(503)
 
     with pytest.raises(NoAnswer, match="503"):
         await played(tmp_path, down, a_case())
@@ -166,15 +166,15 @@ async def test_a_platform_that_stays_away_is_given_up(tmp_path: Path) -> None:
 async def test_only_so_many_requests_are_under_way_at_once() -> None:
     under_way = most = 0
 
-    async def slow(request: httpx.Request) -> httpx.Response:
+    async def slow(request: httpx2.Request) -> httpx2.Response:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
         await asyncio.sleep(0)
         under_way -= 1
-        return httpx.Response(200, json={})
+        return httpx2.Response(200, json={})
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(slow)) as client:
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(slow)) as client:
         desk = Desk(client, 3)
         await asyncio.gather(*(desk.post("http://reports/cases", "t", str(n), {}) for n in range(20)))
     assert most == 3

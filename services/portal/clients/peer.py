@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import httpx
+import httpx2
 from pydantic import TypeAdapter, ValidationError
 
 from shared.errors import Unavailable
@@ -40,19 +40,19 @@ class Peer:
     """The service; who asks it gets an answer that makes sense, or an exception."""
 
     def __init__(
-        self, name: str, url: str, timeout: httpx.Timeout, transport: httpx.AsyncBaseTransport | None = None
+        self, name: str, url: str, timeout: httpx2.Timeout, transport: httpx2.AsyncBaseTransport | None = None
     ) -> None:
-        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS // 2)
+        limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS // 2)
         self._name = name
-        self._client = httpx.AsyncClient(
+        self._client = httpx2.AsyncClient(
             base_url=url, timeout=timeout, limits=limits, trust_env=False, transport=transport
         )
 
-    async def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
+    async def ask(self, method: str, path: str, **request: Any) -> httpx2.Response:
         """The answer, refusals included. Raises Unavailable when there is none, or only that something is broken."""
         try:
             answer = await self._client.request(method, path, **request)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise Unavailable(f"the {self._name} service does not answer: {error!r}") from error
         if answer.status_code >= 500:
             raise Unavailable(f"the {self._name} service answers {answer.status_code}")
@@ -62,7 +62,7 @@ class Peer:
         await self._client.aclose()
 
 
-def read_as(form: TypeAdapter[T], answer: httpx.Response) -> T:
+def read_as(form: TypeAdapter[T], answer: httpx2.Response) -> T:
     """The answer as what it is expected to be. Raises Rejected and Unavailable."""
     try:
         return form.validate_python(content_of(answer))
@@ -70,7 +70,7 @@ def read_as(form: TypeAdapter[T], answer: httpx.Response) -> T:
         raise Unavailable(_OTHER_FORM) from error
 
 
-def content_of(answer: httpx.Response) -> Any:
+def content_of(answer: httpx2.Response) -> Any:
     """The answer's JSON. Raises Rejected for a refusal and Unavailable for what is not JSON."""
     try:
         content = answer.json()

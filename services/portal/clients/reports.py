@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import httpx
+import httpx2
 from pydantic import BaseModel, Field, TypeAdapter
 from starlette.datastructures import UploadFile
 
@@ -14,9 +14,9 @@ from services.portal.clients.peer import Peer, content_of, read_as
 from shared.contracts.reports import CaseState, Kind
 from shared.errors import Unavailable
 
-TIMEOUT = httpx.Timeout(connect=2, read=30, write=30, pool=5)
+TIMEOUT = httpx2.Timeout(connect=2, read=30, write=30, pool=5)
 """Seconds. Reading is long because the reports service decodes photos before it answers."""
-SHORT = httpx.Timeout(3)
+SHORT = httpx2.Timeout(3)
 """Seconds for what a page can do without."""
 PIECE = 65_536
 MOST_COPY = 8 * 1024 * 1024
@@ -93,7 +93,7 @@ class Tracked(BaseModel):
 class Reports:
     """The reports service. Every method raises Unavailable when it does not answer, or not sensibly."""
 
-    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, url: str, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._peer = Peer("reports", url, TIMEOUT, transport)
 
     async def upload(self, photo: UploadFile, headers: Mapping[str, str]) -> str:
@@ -139,7 +139,7 @@ class Reports:
             raise Unavailable(f"the reports service answers {answer.status_code} for its catalogue")
         return answer.headers.get("etag", ""), answer.content
 
-    async def photo(self, id: str, size: str, known: str | None, headers: Mapping[str, str]) -> httpx.Response:
+    async def photo(self, id: str, size: str, known: str | None, headers: Mapping[str, str]) -> httpx2.Response:
         """The public copy: 200, 304 when the browser's is `known` to be the same, or 404."""
         asked = {**headers, "if-none-match": known} if known else headers
         answer = await self._peer.ask("GET", f"/photos/{id}/{size}", headers=asked)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-import httpx
+import httpx2
 from pydantic import BaseModel, TypeAdapter
 
 from services.portal.clients.peer import Peer, read_as
 from shared.district import Name
 
-TIMEOUT = httpx.Timeout(connect=2, read=60, write=10, pool=5)
+TIMEOUT = httpx2.Timeout(connect=2, read=60, write=10, pool=5)
 """Seconds. A month of many facts takes its time."""
 
 
@@ -95,7 +95,7 @@ class WhatIf(BaseModel):
 class Scoring:
     """The scoring service. Every method raises Unavailable when it does not answer, or not sensibly."""
 
-    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, url: str, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._peer = Peer("scoring", url, TIMEOUT, transport)
 
     async def rules(self, day: str, headers: Mapping[str, str]) -> RuleBook:

@@ -33,6 +33,7 @@ from services.scoring.domain.scheme_table import (
 )
 from services.scoring.domain.schemes import STANDARDS_LIMIT, Tree
 from shared.errors import Invalid, Several
+from shared.tables import escaped, unescaped
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MOST_BYTES = 4 * 1024 * 1024
@@ -190,11 +191,14 @@ def _rows(sheet: Worksheet) -> Iterator[tuple[int, list[Cell]]]:
 def _value(kind: str, value: Cell) -> Cell:
     if kind == "f":
         return Broken(Invalid("cell-has-formula"))
-    return Broken(Invalid("cell-unreadable")) if kind == "e" else value
+    if kind == "e":
+        return Broken(Invalid("cell-unreadable"))
+    return unescaped(value) if isinstance(value, str) else value
 
 
 def _cell(sheet: WriteOnlyWorksheet, value: Cell) -> Cell:
-    cell = WriteOnlyCell(sheet, cast(str | None, value or None))
+    said = escaped(value) if isinstance(value, str) else value
+    cell = WriteOnlyCell(sheet, cast(str | None, said or None))
     cell.alignment = _WRAPPED
     if isinstance(value, str):
         cell.data_type = "s"

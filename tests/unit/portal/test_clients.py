@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from services.portal.clients.peer import Fault, Rejected
@@ -32,16 +32,16 @@ class Service:
     """Answers everything the same, and remembers what it was asked."""
 
     def __init__(self, status: int = 200, body: object = None, **headers: str) -> None:
-        self.answer = httpx.Response(status, json=body, headers=headers)
-        self.seen: list[httpx.Request] = []
+        self.answer = httpx2.Response(status, json=body, headers=headers)
+        self.seen: list[httpx2.Request] = []
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
         self.seen.append(request)
         return self.answer
 
     @property
     def reports(self) -> Reports:
-        return Reports("http://reports", httpx.MockTransport(self))
+        return Reports("http://reports", httpx2.MockTransport(self))
 
 
 async def test_a_case_on_file_comes_with_its_code_which_no_log_shows() -> None:

@@ -22,8 +22,8 @@ class DomainError(Exception):
         self.params = params
 
     def __str__(self) -> str:
-        told = ", ".join(f"{name}={value}" for name, value in self.params.items())
-        return f"{self.code}({told})" if told else self.code
+        shown = ", ".join(f"{name}={value}" for name, value in self.params.items())
+        return f"{self.code}({shown})" if shown else self.code
 
 
 class Invalid(DomainError):

@@ -82,7 +82,7 @@ class Event(Generic[D_co]):
 
     def headers(self) -> list[tuple[str, bytes]]:
         """The Kafka headers of the binary mode (CloudEvents Kafka binding, section 3.2)."""
-        told = [
+        pairs = [
             *SAME_FOR_ALL,
             ("ce_id", self.id.encode()),
             ("ce_source", self.source.encode()),
@@ -93,8 +93,8 @@ class Event(Generic[D_co]):
             ("ce_sequence", b"%0*d" % (SEQUENCE_DIGITS, self.sequence)),
         ]
         if self.traceparent:
-            told.append(("ce_traceparent", self.traceparent.encode()))
-        return told
+            pairs.append(("ce_traceparent", self.traceparent.encode()))
+        return pairs
 
     @classmethod
     def from_kafka(
@@ -108,17 +108,17 @@ class Event(Generic[D_co]):
 
         Headers that are not ours are not looked at. The data is not read yet: `data` may still raise.
         """
-        told = {name: content for name, content in headers if content is not None}
+        values = {name: content for name, content in headers if content is not None}
         try:
-            if told["ce_specversion"] != b"1.0" or not told["content-type"].startswith(JSON_BYTES):
+            if values["ce_specversion"] != b"1.0" or not values["content-type"].startswith(JSON_BYTES):
                 raise ValueError("not CloudEvents 1.0 in binary mode with JSON data")
-            traceparent = told.get("ce_traceparent")
+            traceparent = values.get("ce_traceparent")
             return Event(
                 topic=topic,
-                type=told["ce_type"].decode(),
-                subject=_text(told["ce_subject"]),
-                sequence=_sequence(told["ce_sequence"]),
-                time=_moment(told["ce_time"]),
+                type=values["ce_type"].decode(),
+                subject=_text(values["ce_subject"]),
+                sequence=_sequence(values["ce_sequence"]),
+                time=_moment(values["ce_time"]),
                 key=_text(key or b""),
                 value=value or b"",
                 traceparent=traceparent.decode() if traceparent else None,
@@ -128,7 +128,7 @@ class Event(Generic[D_co]):
 
     def to_http(self) -> dict[str, Any]:
         """The structured form for partners: the JSON of an `application/cloudevents+json` body."""
-        told = {
+        envelope = {
             "specversion": "1.0",
             "id": self.id,
             "source": self.source,
@@ -142,8 +142,8 @@ class Event(Generic[D_co]):
             "data": json.loads(self.value),
         }
         if self.traceparent:
-            told["traceparent"] = self.traceparent
-        return told
+            envelope["traceparent"] = self.traceparent
+        return envelope
 
 
 def carries(event: Event[EventModel], model: type[M]) -> TypeGuard[Event[M]]:

@@ -220,8 +220,8 @@ def _polygons(geometry: Mapping[str, Any]) -> list[Any]:
             raise ValueError(f"not an area: {other}")
 
 
-def _read_ring(told: Any) -> Ring:
-    ring = [(point.longitude, point.latitude) for point in (Point(*position[:2]) for position in told)]
+def _read_ring(positions: Any) -> Ring:
+    ring = [(point.longitude, point.latitude) for point in (Point(*position[:2]) for position in positions)]
     if len(ring) < 4 or ring[0] != ring[-1]:
         raise ValueError("a ring needs four positions and must be closed")
     return ring

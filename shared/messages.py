@@ -25,10 +25,10 @@ class Messages:
     """Sentences by code. Parameters stand in braces: `最多 {limit} 字`."""
 
     def __init__(self, sentences: Mapping[str, Mapping[str, str]]) -> None:
-        for code, told in sentences.items():
-            if set(told) != set(LANGUAGES) or not all(told.values()):
+        for code, sentence in sentences.items():
+            if set(sentence) != set(LANGUAGES) or not all(sentence.values()):
                 raise ValueError(f"the message {code} needs a sentence in each of {', '.join(LANGUAGES)}")
-            if _parameters(told["zh"]) != _parameters(told["en"]):
+            if _parameters(sentence["zh"]) != _parameters(sentence["en"]):
                 raise ValueError(f"the message {code} has different parameters in different languages")
         self._sentences = sentences
 
@@ -55,8 +55,8 @@ class Messages:
 
     def text(self, code: str, language: Language = "zh", params: Mapping[str, object] | None = None) -> str:
         """The sentence with its parameters; the code itself when the catalogue does not know it."""
-        told = self._sentences.get(code)
-        return told[language].format_map(_Known(params or {})) if told else code
+        sentence = self._sentences.get(code)
+        return sentence[language].format_map(_Known(params or {})) if sentence else code
 
 
 def _parameters(sentence: str) -> set[str]:

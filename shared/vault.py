@@ -36,10 +36,10 @@ class Vault:
     @classmethod
     def of(cls, keys: str) -> Vault:
         """The keys as a setting has them, separated by commas. Raises ValueError for anything but keys."""
-        told = [key.strip().encode() for key in keys.split(",") if key.strip()]
-        if not told:
+        secrets = [key.strip().encode() for key in keys.split(",") if key.strip()]
+        if not secrets:
             raise ValueError("at least one key is needed")
-        return cls(told)
+        return cls(secrets)
 
     def seal(self, plain: str) -> str:
         """What can be kept; different at every call."""

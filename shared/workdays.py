@@ -193,8 +193,8 @@ class WorkCalendar:
     @property
     def fingerprint(self) -> str:
         """Equal for calendars that count alike."""
-        told = (self._workdays, self._spans, sorted(self.provisional_years), self.last_known_year)
-        return sha256(repr(told).encode()).hexdigest()
+        facts = (self._workdays, self._spans, sorted(self.provisional_years), self.last_known_year)
+        return sha256(repr(facts).encode()).hexdigest()
 
     def is_workday(self, day: date) -> bool:
         """Whether the offices work on this day in Asia/Shanghai. Raises CalendarEnds for a year it does not cover."""

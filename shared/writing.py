@@ -24,14 +24,14 @@ def text_faults(field: str, text: str, limit: int, *, required: bool = False) ->
 
     text-required, text-too-long, text-has-markup, text-has-control-characters.
     """
-    told = tidy(text)
-    if required and not told:
+    tidied = tidy(text)
+    if required and not tidied:
         yield Invalid("text-required", field=field)
-    if len(told) > limit:
+    if len(tidied) > limit:
         yield Invalid("text-too-long", field=field, limit=limit)
-    if _MARKUP.search(told):
+    if _MARKUP.search(tidied):
         yield Invalid("text-has-markup", field=field)
-    if _HIDDEN.search(told):
+    if _HIDDEN.search(tidied):
         yield Invalid("text-has-control-characters", field=field)
 
 

@@ -50,10 +50,10 @@ async def reports_with(
     folder: Path, mongodb_uri: str, namespace: str, rules: dict[str, object] | None = None, **settings: object
 ) -> AsyncIterator[Inside]:
     """The reports service on a Monday morning, under other rules."""
-    told = {"reports_per_minute": 1000, **settings}
+    content = {"reports_per_minute": 1000, **settings}
     if rules:
-        told["district"] = district_with(folder, **rules)
-    async with inside(SERVICE, FixedClock(MONDAY), folder, mongodb_uri, namespace, **told) as service:
+        content["district"] = district_with(folder, **rules)
+    async with inside(SERVICE, FixedClock(MONDAY), folder, mongodb_uri, namespace, **content) as service:
         yield service
 
 
@@ -61,8 +61,8 @@ async def filed(reports: Inside, caller: dict[str, str] | None = None, **change:
     """The receipt of a new case."""
     answer = await reports.http.post("/cases", json={**REPORT, **change}, headers=caller or {})
     assert answer.status_code == 201, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 async def pictured(reports: Inside) -> str:
@@ -77,8 +77,8 @@ async def done(reports: Inside, case: str, step: str, body: Any = None, *, by: d
     """A step of a case that has to succeed."""
     answer = await reports.http.post(f"/cases/{case}/{step}", json=body, headers=by)
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    content: dict[str, Any] = answer.json()
+    return content
 
 
 async def closed(reports: Inside, case: str) -> None:
@@ -87,8 +87,8 @@ async def closed(reports: Inside, case: str) -> None:
     await done(reports, case, "acknowledge", by=officer)
     await done(reports, case, "reply", {"text": "已清运"}, by=officer)
     await done(reports, case, "verify", {"passed": True}, by=reports.token("verifier"))
-    told = await done(reports, case, "close", by=reports.token("office"))
-    assert told["state"] == CaseState.CLOSED.value
+    found = await done(reports, case, "close", by=reports.token("office"))
+    assert found["state"] == CaseState.CLOSED.value
 
 
 async def case_of(reports: Inside, id: str) -> Case:

@@ -81,16 +81,16 @@ class Translation:
     @classmethod
     def from_file(cls, path: Path) -> Translation:
         """The committed table (`deploy/sample/replay/mapping.json` shows the form)."""
-        told = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
         return cls(
-            types=told["types"],
-            channels=told["channels"],
+            types=found["types"],
+            channels=found["channels"],
             neighbourhoods={
                 name: Neighbourhood(here["community"], tuple(here["box"]))
-                for name, here in told["neighbourhoods"].items()
+                for name, here in found["neighbourhoods"].items()
             },
-            verify_after=timedelta(minutes=told["verify_after_minutes"]),
-            close_after=timedelta(minutes=told["close_after_minutes"]),
+            verify_after=timedelta(minutes=found["verify_after_minutes"]),
+            close_after=timedelta(minutes=found["close_after_minutes"]),
         )
 
 

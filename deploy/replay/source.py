@@ -83,11 +83,11 @@ def read_requests(lines: Iterable[str]) -> Iterator[Request | Skipped]:
 def _read(line: int, row: Mapping[str | None, str | list[str] | None]) -> Request | Skipped:
     if None in row or None in row.values():
         return Skipped(line, "has not as many fields as the header")
-    told = {name: str(row[name]).strip() for name in COLUMNS}
+    fields = {name: str(row[name]).strip() for name in COLUMNS}
     try:
-        created = _moment(told["CreatedDate"])
-        closed = _moment(told["ClosedDate"]) if told["ClosedDate"] else None
-        spot = _spot(told["Longitude"], told["Latitude"])
+        created = _moment(fields["CreatedDate"])
+        closed = _moment(fields["ClosedDate"]) if fields["ClosedDate"] else None
+        spot = _spot(fields["Longitude"], fields["Latitude"])
     except ValueError as error:
         return Skipped(line, str(error))
     if closed and closed < created:
@@ -96,11 +96,11 @@ def _read(line: int, row: Mapping[str | None, str | list[str] | None]) -> Reques
         line=line,
         created=created,
         closed=closed,
-        kind=told["RequestType"],
-        status=told["Status"],
-        channel=told["RequestSource"],
-        address=told["Address"],
-        neighbourhood=told["NCName"],
+        kind=fields["RequestType"],
+        status=fields["Status"],
+        channel=fields["RequestSource"],
+        address=fields["Address"],
+        neighbourhood=fields["NCName"],
         spot=spot,
     )
 

@@ -157,7 +157,7 @@ def _flaw_of(row: AuditRow, chain: str, number: int, previous: str) -> FlawKind 
 
 
 def _hash_of(row: AuditRow) -> str:
-    content = {told.name: getattr(row, told.name) for told in fields(row)}
+    content = {each.name: getattr(row, each.name) for each in fields(row)}
     del content["previous"], content["hash"]
     return chain_hash(row.previous, content)
 
@@ -183,8 +183,8 @@ def _decimal(value: Decimal) -> str:
         raise ValueError(f"no canonical form for {value}")
     # Not Decimal.normalize(), which would round to the precision of the thread's context.
     whole, _, fraction = f"{value:f}".partition(".")
-    told = f"{whole}.{fraction.rstrip('0')}".rstrip(".")
-    return "0" if told == "-0" else told
+    text = f"{whole}.{fraction.rstrip('0')}".rstrip(".")
+    return "0" if text == "-0" else text
 
 
 def _moment(value: datetime) -> str:

@@ -76,16 +76,16 @@ def asyncapi_text(subscriptions: Mapping[str, Sequence[str]]) -> str:
 
 
 def _schemas() -> tuple[dict[type[EventModel], Schema], dict[str, Schema]]:
-    references, told = models_json_schema(
+    references, found = models_json_schema(
         [(model, WRITTEN) for model in PUBLISHED.values()],
         ref_template="#/components/schemas/{model}",
         schema_generator=WireSchema,
     )
-    return {model: references[model, WRITTEN] for model in PUBLISHED.values()}, told["$defs"]
+    return {model: references[model, WRITTEN] for model in PUBLISHED.values()}, found["$defs"]
 
 
 def _channel(topic: Topic) -> dict[str, Any]:
-    told = {
+    channel = {
         "address": topic.name,
         "description": f"The aggregate is {topic.aggregate}.",
         "messages": {
@@ -96,7 +96,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
         "tags": [{"name": topic.owner}],
         "bindings": {"kafka": {"topic": topic.name, "partitions": topic.partitions, "bindingVersion": BINDING_VERSION}},
     }
-    return told | ({"x-internal": True} if topic.internal else {})
+    return channel | ({"x-internal": True} if topic.internal else {})
 
 
 def _message(model: type[EventModel], payload: Schema) -> dict[str, Any]:

@@ -26,15 +26,15 @@ class WireSchema(GenerateJsonSchema):
     """
 
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
-        told = super().enum_schema(schema)
+        result = super().enum_schema(schema)
         if issubclass(schema["cls"], OpenEnum):
-            told[KNOWN_VALUES] = told.pop("enum")
-        return told
+            result[KNOWN_VALUES] = result.pop("enum")
+        return result
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
         limits = cast("dict[str, object]", schema)
-        told = {f"x-{limit}": str(limits[limit]) for limit in DECIMAL_LIMITS if limits.get(limit) is not None}
-        return {"type": "string", "format": "decimal", **told}
+        bounds = {f"x-{limit}": str(limits[limit]) for limit in DECIMAL_LIMITS if limits.get(limit) is not None}
+        return {"type": "string", "format": "decimal", **bounds}
 
 
 def wire_schema(model: type[EventPart]) -> Schema:
@@ -43,8 +43,8 @@ def wire_schema(model: type[EventPart]) -> Schema:
     Equal for two models exactly when the wire cannot tell them apart, so that a better docstring, a renamed
     class or a moved field is no new revision. Raises RecursionError for a model that contains itself.
     """
-    told = model.model_json_schema(mode=WRITTEN, schema_generator=WireSchema)
-    return cast("Schema", _canonical(told, told.get("$defs", {})))
+    schema = model.model_json_schema(mode=WRITTEN, schema_generator=WireSchema)
+    return cast("Schema", _canonical(schema, schema.get("$defs", {})))
 
 
 def _canonical(schema: Schema | bool, definitions: Schema) -> object:

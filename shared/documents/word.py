@@ -105,11 +105,11 @@ def _describe(file: File, paper: Paper) -> None:
     """What the file says of itself, instead of what python-docx would."""
     [language] = file.styles.element.xpath("w:docDefaults//w:lang")
     language.set(qn("w:eastAsia"), "zh-CN")
-    told = file.core_properties
-    told.title = f"{paper.title}{paper.number}"[:CORE_LIMIT]
-    told.author = told.last_modified_by = paper.issuer[:CORE_LIMIT]
-    told.created = told.modified = paper.date.astimezone(UTC)
-    told.comments, told.language = "", "zh-CN"
+    properties = file.core_properties
+    properties.title = f"{paper.title}{paper.number}"[:CORE_LIMIT]
+    properties.author = properties.last_modified_by = paper.issuer[:CORE_LIMIT]
+    properties.created = properties.modified = paper.date.astimezone(UTC)
+    properties.comments, properties.language = "", "zh-CN"
 
 
 def _facts(file: File, rows: Sequence[Row]) -> None:

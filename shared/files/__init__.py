@@ -118,7 +118,7 @@ class Files:
     async def _keep(self, digest: str, content: bytes, by: str | None) -> Photo:
         picture = await decoders().read(content, by=by)
         original, copies = new_original(digest), new_copies()
-        told = Content(
+        found = Content(
             sha256=digest,
             kind=picture.kind,
             width=picture.width,
@@ -129,7 +129,7 @@ class Files:
         )
 
         async def announce(uow: UnitOfWork) -> Photo:
-            return _new(uow, told, original, copies)
+            return _new(uow, found, original, copies)
 
         async def complete(uow: UnitOfWork) -> Photo:
             kept = await uow.get(PHOTOS, photo.id)

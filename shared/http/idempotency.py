@@ -176,8 +176,8 @@ def _replayed(earlier: Remembered, memory: _Memory, location: str | None) -> Res
 def _response(body: bytes, status: int, location: str | None) -> Response:
     if location is None:
         return Response(body, status, media_type="application/json")
-    told = json.loads(body)
-    members = {name: quote(str(told[name]), safe="") for name in _members(location)}
+    found = json.loads(body)
+    members = {name: quote(str(found[name]), safe="") for name in _members(location)}
     return Response(body, status, {"location": location.format_map(members)}, "application/json")
 
 

@@ -54,7 +54,7 @@ class Problem:
 
     def _told(self, messages: Messages, spoken: Language, request_id: str | None) -> dict[str, object]:
         title = messages.text(self.code, spoken, self.params)
-        told: dict[str, object] = {
+        content: dict[str, object] = {
             **self.params,
             "type": f"urn:chuangwen:problem:{self.code}",
             "title": title,
@@ -64,11 +64,13 @@ class Problem:
             "request_id": request_id,
         }
         if self.errors:
-            told["errors"] = errors = [error.told(messages, spoken) for error in self.errors]
-            told["detail"] = "; ".join(f"{error['field']}: {error['message']}" for error in errors[:MAX_FIELD_ERRORS])
+            content["errors"] = errors = [error.told(messages, spoken) for error in self.errors]
+            content["detail"] = "; ".join(
+                f"{error['field']}: {error['message']}" for error in errors[:MAX_FIELD_ERRORS]
+            )
         if self.field is not None:
-            told["field"] = self.field
-        return told
+            content["field"] = self.field
+        return content
 
 
 def _spoken(request: Request) -> Language:
@@ -146,8 +148,8 @@ def problem_of(error: DomainError | Conflict | Unavailable) -> Problem:
         headers["retry-after"] = str(error.retry_after)
     if error.status == 401:
         headers["www-authenticate"] = "Bearer" if error.code == "token-missing" else 'Bearer error="invalid_token"'
-    told = error.faults[:MAX_FAULTS] if isinstance(error, Several) else ()
-    errors = tuple(FieldError(fault.field or "", fault.code, fault.params) for fault in told)
+    faults = error.faults[:MAX_FAULTS] if isinstance(error, Several) else ()
+    errors = tuple(FieldError(fault.field or "", fault.code, fault.params) for fault in faults)
     return Problem(error.code, error.status, error.field, error.params, headers, errors)
 
 

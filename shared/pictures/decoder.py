@@ -50,9 +50,9 @@ def read_header(source: IO[bytes]) -> dict[str, Any] | None:
 
 def write_frame(sink: IO[bytes], header: Mapping[str, Any], *blobs: bytes) -> None:
     """Raises OSError when nobody reads any more."""
-    told = json.dumps(header).encode()
-    sink.write(len(told).to_bytes(_WIDTH, "big"))
-    sink.write(told)
+    head = json.dumps(header).encode()
+    sink.write(len(head).to_bytes(_WIDTH, "big"))
+    sink.write(head)
     for blob in blobs:
         sink.write(blob)
     sink.flush()

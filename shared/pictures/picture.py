@@ -311,20 +311,20 @@ def _place(gps: dict[int, object]) -> Point | None:
         return None
 
 
-def _degrees(told: object, side: object, negative: str) -> float | None:
-    if not (isinstance(told, tuple) and len(told) == 3):
+def _degrees(parts: object, side: object, negative: str) -> float | None:
+    if not (isinstance(parts, tuple) and len(parts) == 3):
         return None
-    degrees, minutes, seconds = map(float, told)
+    degrees, minutes, seconds = map(float, parts)
     return (degrees + minutes / 60 + seconds / 3600) * (-1 if str(side).startswith(negative) else 1)
 
 
 def _moment(notes: dict[int, object]) -> datetime | None:
-    told, offset = notes.get(ExifTags.Base.DateTimeOriginal), notes.get(ExifTags.Base.OffsetTimeOriginal)
+    found, offset = notes.get(ExifTags.Base.DateTimeOriginal), notes.get(ExifTags.Base.OffsetTimeOriginal)
     try:
-        local = datetime.strptime(f"{told} {offset}", "%Y:%m:%d %H:%M:%S %z")
+        local = datetime.strptime(f"{found} {offset}", "%Y:%m:%d %H:%M:%S %z")
     except ValueError:
         try:
-            local = datetime.strptime(str(told), "%Y:%m:%d %H:%M:%S").replace(tzinfo=CHINA)
+            local = datetime.strptime(str(found), "%Y:%m:%d %H:%M:%S").replace(tzinfo=CHINA)
         except ValueError:
             return None
     return local.astimezone(UTC)

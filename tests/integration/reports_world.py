@@ -36,8 +36,8 @@ async def step(reports: Inside, id: str, command: str, caller: dict[str, str], b
     """The receipt of a command that is allowed."""
     answer = await reports.http.post(f"/cases/{id}/{command}", json=body, headers=caller)
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    content: dict[str, Any] = answer.json()
+    return content
 
 
 async def signed_off(reports: Inside, id: str, after: timedelta = timedelta()) -> None:

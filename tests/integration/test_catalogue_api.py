@@ -58,8 +58,8 @@ async def shown(reports: Inside, code: str = "exposed-rubbish") -> dict[str, Any
 async def versions(reports: Inside, code: str = "exposed-rubbish", **query: int) -> dict[str, Any]:
     answer = await reports.http.get(f"/categories/{code}", params=query, headers=office(reports))
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 async def content(reports: Inside, code: str = "exposed-rubbish") -> dict[str, Any]:
@@ -72,23 +72,23 @@ async def edited(reports: Inside, code: str = "exposed-rubbish", **change: objec
     body = {**await content(reports, code), **change}
     answer = await reports.http.put(f"/categories/{code}", json=body, headers=office(reports))
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 async def filed(reports: Inside, headers: dict[str, str] | None = None, **change: object) -> dict[str, Any]:
     answer = await reports.http.post("/cases", json={**REPORT, **change}, headers=headers)
     assert answer.status_code == 201, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 async def test_the_tree_is_shown_with_all_that_a_form_has_to_know(reports: Inside) -> None:
-    told = await shown(reports, "public-toilet")
-    assert [node["name"] for node in told["path"]] == ["部件", "市容环境设施"]
-    assert told["questions"][0]["kind"] == "choices"
-    assert told["questions"][0]["options"][0]["name"] == {"zh": "异味", "en": "smell"}
-    assert (told["name"], told["limit"], told["points"]) == ("公共厕所脏臭、设施损坏", "4 work-hours", "1")
+    found = await shown(reports, "public-toilet")
+    assert [node["name"] for node in found["path"]] == ["部件", "市容环境设施"]
+    assert found["questions"][0]["kind"] == "choices"
+    assert found["questions"][0]["options"][0]["name"] == {"zh": "异味", "en": "smell"}
+    assert (found["name"], found["limit"], found["points"]) == ("公共厕所脏臭、设施损坏", "4 work-hours", "1")
     order = [each["code"] for each in (await reports.http.get("/categories")).json()]
     assert order[:2] == ["manhole-cover", "street-light"]
     assert order[-1] == "other-matter"
@@ -105,9 +105,9 @@ async def test_who_has_the_catalogue_already_is_told_so_until_it_changes(reports
 
 async def test_an_edit_is_a_new_version_and_the_old_one_stays_readable(reports: Inside) -> None:
     before = await content(reports)
-    told = await edited(reports, points="0.5", limits={"verify": "3个工作日"}, questions=[QUESTION])
-    assert (told["version"], told["made_by"], told["points"]) == (before["based_on"] + 1, "office", "0.5")
-    assert told["limits"] == {"verify": "3 working days"}
+    found = await edited(reports, points="0.5", limits={"verify": "3个工作日"}, questions=[QUESTION])
+    assert (found["version"], found["made_by"], found["points"]) == (before["based_on"] + 1, "office", "0.5")
+    assert found["limits"] == {"verify": "3 working days"}
     assert (await shown(reports))["points"] == "0.5"
     kept = await versions(reports)
     assert [(each["version"], each["made_by"], each["points"]) for each in kept["versions"]] == [
@@ -120,8 +120,8 @@ async def test_an_edit_is_a_new_version_and_the_old_one_stays_readable(reports: 
 
 
 async def test_unchanged_content_makes_no_version(reports: Inside) -> None:
-    told = await edited(reports, limit="4个工作时")
-    assert told["version"] == 2
+    found = await edited(reports, limit="4个工作时")
+    assert found["version"] == 2
     assert len((await versions(reports))["versions"]) == 1
 
 
@@ -131,8 +131,8 @@ async def test_an_edit_of_an_older_version_is_refused_and_leaves_no_trace(report
     answer = await reports.http.put(
         "/categories/exposed-rubbish", json={**stale, "points": "0.7"}, headers=office(reports)
     )
-    told = answer.json()
-    assert (answer.status_code, told["code"], told["field"], told["current"]) == (409, "category-stale", "based_on", 3)
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["field"], body["current"]) == (409, "category-stale", "based_on", 3)
     assert (await shown(reports))["points"] == "0.5"
 
 
@@ -180,8 +180,8 @@ async def test_an_open_case_keeps_its_limit_and_points(reports: Inside) -> None:
 
 async def test_a_retired_category_takes_no_new_cases_until_it_is_restored(reports: Inside) -> None:
     case = await filed(reports)
-    told = await reports.http.post("/categories/exposed-rubbish/retire", json={"based_on": 2}, headers=office(reports))
-    assert (told.status_code, told.json()["retired"], told.json()["version"]) == (200, True, 3)
+    body = await reports.http.post("/categories/exposed-rubbish/retire", json={"based_on": 2}, headers=office(reports))
+    assert (body.status_code, body.json()["retired"], body.json()["version"]) == (200, True, 3)
     refused = await reports.http.post("/cases", json=REPORT)
     assert (refused.status_code, refused.json()["code"]) == (422, "category-retired")
     assert "exposed-rubbish" not in [each["code"] for each in (await reports.http.get("/categories")).json()]
@@ -303,8 +303,8 @@ async def test_answers_are_kept_with_the_case_and_never_told_outside(reports: In
     await edited(reports, questions=[QUESTION])
     for answers, code in (({}, "answer-required"), ({"size": "很大"}, "answer-not-a-number")):
         refused = await reports.http.post("/cases", json={**REPORT, "answers": answers})
-        told = refused.json()
-        assert (refused.status_code, told["code"], told["field"]) == (422, code, "answers.size")
+        body = refused.json()
+        assert (refused.status_code, body["code"], body["field"]) == (422, code, "answers.size")
     await filed(reports, reports.token("dispatcher"), channel="hotline")
     id = (await filed(reports, answers={"size": "731"}))["case"]
     officer = reports.token("officer", unit="huanwei")
@@ -317,9 +317,9 @@ async def test_answers_are_kept_with_the_case_and_never_told_outside(reports: In
 async def test_staff_can_read_why_a_case_went_where_it_went(reports: Inside) -> None:
     reports.clock.advance(timedelta(hours=14))
     id = (await filed(reports, category="road-collapse"))["case"]
-    told = (await reports.http.get(f"/cases/{id}", headers=office(reports))).json()["routing"]
-    assert (told["unit"], told["why"], told["supporting"]) == ("yingji", "category", ["shizheng", "jiaojing"])
-    assert told["reasons"] == [
+    body = (await reports.http.get(f"/cases/{id}", headers=office(reports))).json()["routing"]
+    assert (body["unit"], body["why"], body["supporting"]) == ("yingji", "category", ["shizheng", "jiaojing"])
+    assert body["reasons"] == [
         {
             "zh": "“路面塌陷”在全区，工作时间外：由应急管理局负责",
             "en": "“Road collapse” in the whole district, outside working hours:"
@@ -340,9 +340,9 @@ async def test_the_office_can_ask_where_something_would_go(reports: Inside) -> N
     for query, unit, why in asked:
         answer = await reports.http.get("/routing", params=query, headers=office(reports))
         assert answer.status_code == 200, answer.text
-        told = answer.json()
-        assert (told["unit"], told["why"], told["areas"]["grid"]) == (unit, why, "430476001007002")
-        assert told["reasons"]
+        body = answer.json()
+        assert (body["unit"], body["why"], body["areas"]["grid"]) == (unit, why, "430476001007002")
+        assert body["reasons"]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ async def test_neither_name_nor_number_stands_anywhere(
     bad = await reports.http.post("/cases", json={**body, "reporter": {**WANG, "phone": "王桂花8765432x"}})
     assert bad.status_code == 422
     stored = await case_of(reports, case)
-    told = [
+    output = [
         await kept(reports),
         repr(stored),
         repr(stored.reporter),
@@ -74,11 +74,11 @@ async def test_neither_name_nor_number_stands_anywhere(
         refused.text,
         bad.text,
     ]
-    for place, text in enumerate(told):
+    for place, text in enumerate(output):
         assert not [plain for plain in PLAIN if plain in text], place
-    assert REPORT["text"] in told[0], "what is kept in plain is seen by this test"
-    assert code not in told[0]
-    assert code.replace("-", "") not in told[0]
+    assert REPORT["text"] in output[0], "what is kept in plain is seen by this test"
+    assert code not in output[0]
+    assert code.replace("-", "") not in output[0]
 
 
 async def test_nothing_of_the_reporter_is_in_the_events_or_the_public_view(reports: Inside) -> None:
@@ -88,7 +88,7 @@ async def test_nothing_of_the_reporter_is_in_the_events_or_the_public_view(repor
     for private in (*PLAIN, "王**", REPORT["text"]):
         assert private not in events
         assert private not in answer.text
-    inside = {name: told for name, told in answer.json().items() if name not in {"snapshot", "timeline"}}
+    inside = {name: body for name, body in answer.json().items() if name not in {"snapshot", "timeline"}}
     assert set(inside.values()) == {None}
 
 
@@ -126,9 +126,9 @@ async def test_a_unit_that_only_helps_does_not_see_the_reporter(reports: Inside)
 async def test_opening_a_reporter_leaves_a_row_that_does_not_hold_what_was_opened(reports: Inside) -> None:
     case = (await filed(reports, reporter=WANG))["case"]
     answer = await opened(reports, case, reports.token("office"), "回电王桂花女士")
-    told = answer.json()
+    body = answer.json()
     assert answer.headers["cache-control"] == "no-store"
-    assert (told["name"], told["phone"], told["audit"]) == (WANG["name"], WANG["phone"], "people:1")
+    assert (body["name"], body["phone"], body["audit"]) == (WANG["name"], WANG["phone"], "people:1")
     page = (await reports.http.get("/audit", headers=reports.token("discipline"))).json()
     [row] = page["rows"]
     assert (row["who"], row["action"], row["subject"], row["reason"]) == ("office", "open-reporter", case, "回电***")
@@ -230,14 +230,14 @@ async def test_the_log_is_read_in_pages_and_by_what_one_looks_for(reports: Insid
 
 
 async def test_a_new_key_takes_over_without_anybody_noticing(reports: Inside) -> None:
-    told = await filed(reports, citizen(reports), reporter=WANG)
+    filed_case = await filed(reports, citizen(reports), reporter=WANG)
     its = reports.runtime.resources.reporters
     old = personal_key(reports.issuer.jwks.parent / "personal.key")
     its.vault = Vault.of(f"{new_key()},{old}")
-    assert (await opened(reports, told["case"], reports.token("office"))).json()["phone"] == WANG["phone"]
-    assert (await reports.http.post("/tracking", json={"code": told["tracking"]})).status_code == 200
+    assert (await opened(reports, filed_case["case"], reports.token("office"))).json()["phone"] == WANG["phone"]
+    assert (await reports.http.post("/tracking", json={"code": filed_case["tracking"]})).status_code == 200
     mine = (await reports.http.get("/my/cases", headers=citizen(reports))).json()["cases"]
-    assert [case["case"] for case in mine] == [told["case"]]
+    assert [case["case"] for case in mine] == [filed_case["case"]]
     newer = await filed(reports, citizen(reports), reporter=WANG)
     its.vault = Vault.of(new_key())
     answer = await reports.http.get(f"/cases/{newer['case']}", headers=reports.token("office"))
@@ -245,14 +245,14 @@ async def test_a_new_key_takes_over_without_anybody_noticing(reports: Inside) ->
 
 
 async def test_erasing_on_request_leaves_the_case_to_be_handled(reports: Inside) -> None:
-    told = await filed(reports, reporter=WANG, text="垃圾无人清理，请联系王桂花女士 0734 8765432")
-    case, office = told["case"], reports.token("office")
+    filed_case = await filed(reports, reporter=WANG, text="垃圾无人清理，请联系王桂花女士 0734 8765432")
+    case, office = filed_case["case"], reports.token("office")
     receipt = await done(reports, case, "erase", {"reason": "王桂花女士要求删除"}, by=office)
     assert receipt["state"] == "dispatched"
     stored = await case_of(reports, case)
     assert (stored.reporter, stored.tracking, stored.erased_at) == (None, None, None)
     assert stored.text == "垃圾无人清理，请联系*** ***"
-    answer = await reports.http.post("/tracking", json={"code": told["tracking"]})
+    answer = await reports.http.post("/tracking", json={"code": filed_case["tracking"]})
     assert answer.json()["code"] == "tracking-code-unknown"
     again = await reports.http.post(f"/cases/{case}/erase", json={"reason": "再次"}, headers=office)
     assert again.json()["code"] == "reporter-erased-already"
@@ -264,10 +264,10 @@ async def test_erasing_on_request_leaves_the_case_to_be_handled(reports: Inside)
 
 
 async def test_erasing_a_case_that_is_over_leaves_facts_and_figures_only(reports: Inside) -> None:
-    told = await filed(reports, reporter=WANG)
-    case = told["case"]
+    filed_case = await filed(reports, reporter=WANG)
+    case = filed_case["case"]
     followed = (await reports.http.post(f"/cases/{case}/follow")).json()
-    await reports.http.post("/tracking/update", json={"code": told["tracking"], "text": "我住三楼"})
+    await reports.http.post("/tracking/update", json={"code": filed_case["tracking"], "text": "我住三楼"})
     await closed(reports, case)
     before = (await case_of(reports, case)).snapshot()
     await done(reports, case, "erase", {"reason": "本人要求"}, by=reports.token("office"))
@@ -275,7 +275,7 @@ async def test_erasing_a_case_that_is_over_leaves_facts_and_figures_only(reports
     assert (stored.text, stored.reporter, stored.erased_at) == ("", None, reports.clock.now())
     assert "三楼" not in await kept(reports)
     assert stored.snapshot() == before
-    for code in (told["tracking"], followed["tracking"]):
+    for code in (filed_case["tracking"], followed["tracking"]):
         assert (await reports.http.post("/tracking", json={"code": code})).status_code == 404
 
 

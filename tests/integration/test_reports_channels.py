@@ -59,8 +59,8 @@ async def test_a_channel_or_a_capacity_of_others_is_refused_by_name(
     reports: Inside, role: str, change: dict[str, str], status: int, code: str
 ) -> None:
     answer = await reports.http.post("/cases", json={**REPORT, **change}, headers=reports.token(role))
-    told = answer.json()
-    assert (answer.status_code, told["code"], told["field"]) == (status, code, next(iter(change)))
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["field"]) == (status, code, next(iter(change)))
     assert await reports.runtime.store.count(CASES, {}) == 0
 
 

@@ -38,8 +38,8 @@ async def offered(reports: Inside, *roles: str, **change: object) -> list[dict[s
     headers = reports.token(*roles) if roles else {}
     answer = await reports.http.post("/cases/similar", json={**ASKED, **change}, headers=headers)
     assert answer.status_code == 200, answer.text
-    told: list[dict[str, Any]] = answer.json()
-    return told
+    body: list[dict[str, Any]] = answer.json()
+    return body
 
 
 async def changed(reports: Inside, id: str, **values: object) -> None:
@@ -57,8 +57,8 @@ async def changed(reports: Inside, id: str, **values: object) -> None:
 async def test_open_cases_nearby_are_offered_with_what_tells_them_apart(reports: Inside) -> None:
     near = await filed(reports, longitude=112.6 + 30 * METRE_EAST, address="祥光社区北门")
     reports.clock.advance(timedelta(minutes=90))
-    [told] = await offered(reports)
-    assert told == {
+    [found] = await offered(reports)
+    assert found == {
         "case": near,
         "state": "dispatched",
         "unit": "huanwei",
@@ -111,9 +111,9 @@ async def test_the_best_ten_are_offered_best_first(reports: Inside) -> None:
 async def test_what_a_reporter_wrote_is_never_told_and_cannot_be_asked_for(reports: Inside) -> None:
     await filed(reports, text="王女士住三栋，垃圾没人清", address="祥光社区三栋", reporter={"name": "王女士"})
     for guess in ("王女士", "王女士住", "三栋", "垃圾"):
-        [told] = await offered(reports, text=guess)
-        assert told["similarity"] == 0.0
-        assert not any(secret in json.dumps(told, ensure_ascii=False) for secret in ("王女士", "没人清"))
+        [found] = await offered(reports, text=guess)
+        assert found["similarity"] == 0.0
+        assert not any(secret in json.dumps(found, ensure_ascii=False) for secret in ("王女士", "没人清"))
         [staff] = await offered(reports, "dispatcher", text=guess)
         assert staff["similarity"] > 0
 
@@ -133,8 +133,8 @@ async def test_strangers_are_offered_what_they_may_see_and_staff_everything(
 ) -> None:
     id = await filed(reports, address="祥光社区北门")
     await changed(reports, id, **values)
-    told = await offered(reports)
-    assert [(each["case"], each["address"], each["photos"]) for each in told] == (
+    found = await offered(reports)
+    assert [(each["case"], each["address"], each["photos"]) for each in found] == (
         [(id, address, ["p1"] if "photos" in values else [])] if to_public else []
     )
     [staff] = await offered(reports, "office")
@@ -171,9 +171,9 @@ async def test_staff_sees_possible_duplicates_of_a_case(reports: Inside) -> None
     other = await filed(reports, longitude=112.6 + 20 * METRE_EAST, text="垃圾桶满了没人清，很臭")
     await changed(reports, other, moderation=Moderation.WITHHELD)
     answer = await reports.http.get(f"/cases/{one}/similar", headers=reports.token("dispatcher"))
-    [told] = answer.json()
-    assert (told["case"], told["metres"], told["why"]) == (other, 20, "near-and-alike")
-    assert 0.5 < told["similarity"] < 1
+    [found] = answer.json()
+    assert (found["case"], found["metres"], found["why"]) == (other, 20, "near-and-alike")
+    assert 0.5 < found["similarity"] < 1
     for headers, status in ((reports.token("officer", unit="huanwei"), 403), ({}, 401)):
         assert (await reports.http.get(f"/cases/{one}/similar", headers=headers)).status_code == status
     missing = await reports.http.get("/cases/no-such/similar", headers=reports.token("office"))
@@ -186,8 +186,8 @@ async def test_a_merge_links_both_ways_keeps_both_histories_and_is_undone_cleanl
     await step(reports, one, "acknowledge", officer)
     before = await case_of(reports, one)
     reports.clock.advance(timedelta(hours=1))
-    told = await step(reports, one, "merge", office, {"into": other})
-    assert (told["state"], told["due_at"], told["sequence"]) == ("merged", None, 3)
+    found = await step(reports, one, "merge", office, {"into": other})
+    assert (found["state"], found["due_at"], found["sequence"]) == ("merged", None, 3)
     merged, target = await case_of(reports, one), await case_of(reports, other)
     assert (merged.merged_into, target.merged) == (other, (one,))
     assert [fact.command for fact in merged.timeline] == [*(fact.command for fact in before.timeline), "merge"]
@@ -196,7 +196,7 @@ async def test_a_merge_links_both_ways_keeps_both_histories_and_is_undone_cleanl
     refused = await reports.http.post(f"/cases/{one}/acknowledge", headers=officer)
     assert refused.json()["code"] == "transition-not-allowed"
     reports.clock.advance(timedelta(hours=1))
-    told = await step(reports, one, "unmerge", office)
+    found = await step(reports, one, "unmerge", office)
     again, target = await case_of(reports, one), await case_of(reports, other)
     assert (again.state, again.unit, again.merged_into, target.merged) == (before.state, before.unit, None, ())
     assert before.due_at is not None
@@ -295,8 +295,8 @@ async def repeats(reports: Inside, **asked: str | int) -> list[dict[str, Any]]:
     period = {"since": "2026-11-01", "until": "2026-12-31"} | asked
     answer = await reports.http.get("/repeats", params=period, headers=reports.token("leader"))
     assert answer.status_code == 200, answer.text
-    told: list[dict[str, Any]] = answer.json()
-    return told
+    body: list[dict[str, Any]] = answer.json()
+    return body
 
 
 async def coming_back(reports: Inside, times: int, **change: object) -> list[str]:

@@ -96,7 +96,7 @@ async def desk(mongodb_uri: str, namespace: str, tmp_path: Path) -> AsyncIterato
 
 
 def finding(visit: str = "V1", number: int = 1, sequence: int | None = None, **change: Any) -> Event:
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "visit": visit,
         "finding": number,
         "site": "farmers-market-0007",
@@ -110,7 +110,7 @@ def finding(visit: str = "V1", number: int = 1, sequence: int | None = None, **c
         "photos": ("a" * 32,),
         "unit": "nongmao",
     }
-    return Event.new(FindingRecorded(**{**told, **change}), visit, sequence or number, MONDAY)
+    return Event.new(FindingRecorded(**{**content, **change}), visit, sequence or number, MONDAY)
 
 
 async def test_a_finding_becomes_a_case_of_its_unit_linked_to_its_visit(world: World) -> None:

@@ -43,12 +43,12 @@ async def reports(mongodb_uri: str, namespace: str, tmp_path: Path) -> AsyncIter
 async def imported(reports: Inside, *rows: object) -> dict[str, Any]:
     answer = await reports.http.post("/imports/hotline", json={"rows": rows}, headers=reports.token("service"))
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
-def counts(told: Mapping[str, Any]) -> tuple[int, int, int]:
-    return told["filed"], told["already_filed"], told["refused"]
+def counts(content: Mapping[str, Any]) -> tuple[int, int, int]:
+    return content["filed"], content["already_filed"], content["refused"]
 
 
 def a_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -60,9 +60,9 @@ def a_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 async def test_an_order_becomes_a_case_with_all_that_the_hotline_told(reports: Inside) -> None:
-    told = await imported(reports, GOOD)
-    [row] = told["rows"]
-    assert counts(told) == (1, 0, 0)
+    found = await imported(reports, GOOD)
+    [row] = found["rows"]
+    assert counts(found) == (1, 0, 0)
     assert (row["row"], row["order"], row["outcome"], row["unit"]) == (1, "HY-1", "filed", "huanwei")
     case = await case_of(reports, row["case"])
     assert (case.channel, case.reporter_kind, case.category) == (
@@ -110,9 +110,9 @@ async def test_a_bad_row_is_refused_by_name_and_never_stops_the_others(reports: 
     rows: list[object] = []
     for number, (bad, _, _) in enumerate(BAD.values()):
         rows += [{**GOOD, "工单号": f"HY-{number}"}, bad]
-    told = await imported(reports, *rows)
-    assert counts(told) == (len(BAD), 0, len(BAD))
-    refused = [row for row in told["rows"] if row["outcome"] == "refused"]
+    found = await imported(reports, *rows)
+    assert counts(found) == (len(BAD), 0, len(BAD))
+    refused = [row for row in found["rows"] if row["outcome"] == "refused"]
     assert [(row["code"], row["field"]) for row in refused] == [(code, field) for _, code, field in BAD.values()]
     assert [row["row"] for row in refused] == list(range(2, 2 * len(BAD) + 1, 2))
     assert all(row["message"] and row["message"] != row["code"] and row["case"] is None for row in refused)
@@ -139,9 +139,9 @@ async def test_a_fault_of_ours_in_one_row_never_costs_the_others(
         return route(self, category, *rest)
 
     monkeypatch.setattr(Router, "route", fail)
-    told = await imported(reports, GOOD, {**GOOD, "工单号": "HY-2", "类别": "graffiti"}, {**GOOD, "工单号": "HY-3"})
-    assert [row["outcome"] for row in told["rows"]] == ["filed", "refused", "filed"]
-    assert told["rows"][1]["code"] == "row-failed"
+    found = await imported(reports, GOOD, {**GOOD, "工单号": "HY-2", "类别": "graffiti"}, {**GOOD, "工单号": "HY-3"})
+    assert [row["outcome"] for row in found["rows"]] == ["filed", "refused", "filed"]
+    assert found["rows"][1]["code"] == "row-failed"
 
 
 async def test_a_refused_row_put_right_is_filed_and_the_others_stay_as_they_are(reports: Inside) -> None:
@@ -159,7 +159,7 @@ async def test_five_hundred_rows_sent_by_two_at_once_are_filed_once_each(reports
     assert one["filed"] + other["filed"] == 250
     assert one["already_filed"] + other["already_filed"] == 750
     assert (one["refused"], other["refused"]) == (0, 0)
-    cases = [{row["order"]: row["case"] for row in told["rows"]} for told in (one, other)]
+    cases = [{row["order"]: row["case"] for row in each["rows"]} for each in (one, other)]
     assert cases[0] == cases[1]
     assert await reports.runtime.store.count(OUTBOX, {}) == 250
 
@@ -178,15 +178,15 @@ async def test_a_table_of_a_spreadsheet_is_imported(reports: Inside, encoding: s
 
 async def test_without_coordinates_the_middle_of_the_community_stands_for_the_place(reports: Inside) -> None:
     bare = {**GOOD, "经度": "", "纬度": ""}
-    told = await imported(
+    found = await imported(
         reports,
         {**bare, "工单号": "by name", "社区": "祥光社区", "地址": ""},
         {**bare, "工单号": "by code", "社区": "430476001007", "地址": ""},
         {**bare, "工单号": "by address", "地址": "华兴街道祥光社区3栋"},
     )
-    assert counts(told) == (3, 0, 0)
+    assert counts(found) == (3, 0, 0)
     district = reports.runtime.resources.district
-    for row in told["rows"]:
+    for row in found["rows"]:
         place = (await case_of(reports, row["case"])).place
         assert (place.community, place.exact, place.crs) == ("430476001007", False, "wgs84")
         assert district.grid.middle("430476001007").longitude == place.longitude
@@ -205,7 +205,7 @@ async def test_cases_in_the_middle_of_a_community_are_no_repeats_and_no_duplicat
 
 
 @pytest.mark.parametrize(
-    ("told", "category", "unit", "noted"),
+    ("expected", "category", "unit", "noted"),
     [
         ("市政设施/路灯", "street-light", "zhaoming", False),
         ("路灯不亮", "street-light", "zhaoming", False),
@@ -215,9 +215,9 @@ async def test_cases_in_the_middle_of_a_community_are_no_repeats_and_no_duplicat
     ],
 )
 async def test_the_hotlines_categories_are_translated_and_unknown_ones_go_to_the_office(
-    reports: Inside, told: str, category: str, unit: str | None, noted: bool
+    reports: Inside, expected: str, category: str, unit: str | None, noted: bool
 ) -> None:
-    [row] = (await imported(reports, {**GOOD, "类别": told}))["rows"]
+    [row] = (await imported(reports, {**GOOD, "类别": expected}))["rows"]
     case = await case_of(reports, row["case"])
     assert (case.category, case.unit) == (category, unit)
     assert ("未对应" in case.timeline[0].note) is noted

@@ -56,8 +56,8 @@ async def many_closed(reports: Inside, count: int) -> list[str]:
     """Cases that ended on Monday, with somebody's name and words in each."""
     ids = []
     for number in range(count):
-        told = await filed(reports, reporter={"name": WANG["name"], "phone": f"0734-8{number:06}"})
-        ids.append(told["case"])
+        filed_case = await filed(reports, reporter={"name": WANG["name"], "phone": f"0734-8{number:06}"})
+        ids.append(filed_case["case"])
 
     async def end(uow: UnitOfWork) -> None:
         for case in (await uow.load(CASES, ids)).values():
@@ -114,10 +114,10 @@ async def log_is_sound(reports: Inside) -> bool:
 
 
 async def test_what_ended_long_ago_keeps_its_facts_and_figures_only(reports: Inside) -> None:
-    told = await filed(reports, reporter=WANG, photos=[await pictured(reports)])
-    case, office = told["case"], reports.token("office")
+    filed_case = await filed(reports, reporter=WANG, photos=[await pictured(reports)])
+    case, office = filed_case["case"], reports.token("office")
     follower = (await reports.http.post(f"/cases/{case}/follow")).json()["tracking"]
-    await reports.http.post("/tracking/update", json={"code": told["tracking"], "text": "我住三楼"})
+    await reports.http.post("/tracking/update", json={"code": filed_case["tracking"], "text": "我住三楼"})
     await done(reports, case, "comment", {"text": "已电联王桂花女士 07348765432"}, by=office)
     await closed(reports, case)
     before = (await case_of(reports, case)).snapshot()
@@ -133,7 +133,7 @@ async def test_what_ended_long_ago_keeps_its_facts_and_figures_only(reports: Ins
     everything = await kept(reports)
     for private in ("垃圾桶满了", "三楼", "王桂花", "8765432"):
         assert private not in everything
-    for code in (told["tracking"], follower):
+    for code in (filed_case["tracking"], follower):
         assert (await reports.http.post("/tracking", json={"code": code})).status_code == 404
     assert await reports.runtime.store.count(FOLLOWERS, {}) == 0
     assert (await reports.http.get(f"/cases/{case}", headers=office)).json()["reporter"] is None
@@ -142,10 +142,10 @@ async def test_what_ended_long_ago_keeps_its_facts_and_figures_only(reports: Ins
 async def test_what_quotes_or_belongs_to_an_erased_case_goes_with_it(reports: Inside) -> None:
     photo, office = await pictured(reports), reports.token("office")
     answers = {"fault": "missing", "owner-mark": "王桂花家的井"}
-    told = await filed(
+    filed_case = await filed(
         reports, category="manhole-cover", text="请联系王桂花女士", photos=[photo], answers=answers, reporter=WANG
     )
-    case = told["case"]
+    case = filed_case["case"]
     issued = await reports.http.post(f"/cases/{case}/documents", json={"kind": "assignment-order"}, headers=office)
     assert issued.status_code == 201, issued.text
     await done(reports, case, "acknowledge", by=reports.token("officer", unit="shizheng"))
@@ -299,11 +299,11 @@ async def test_several_runs_at_once_erase_each_case_once(reports: Inside, monkey
     operator = reports.token("operator")
     runs = [reports.http.post("/retention/runs", headers=operator) for _ in range(3)]
     _, answers = await asyncio.gather(night(reports), asyncio.gather(*runs))
-    told = [answer.json() for answer in answers if answer.status_code == 200]
+    body = [answer.json() for answer in answers if answer.status_code == 200]
     assert {answer.status_code for answer in answers} <= {200, 409}
     await night(reports)
     assert await erased(reports) == sorted(ids)
-    assert sum(run["erased"] for run in told) <= len(ids)
+    assert sum(run["erased"] for run in body) <= len(ids)
     assert await log_is_sound(reports)
 
 

@@ -81,10 +81,10 @@ class Plan:
 
 def plan_of(database: Database[Document], command: Document) -> Plan:
     """What the database would do for the command."""
-    told = database.command("explain", command, verbosity="queryPlanner")
+    found = database.command("explain", command, verbosity="queryPlanner")
     stages: set[str] = set()
     indexes: set[str] = set()
-    for part in _parts(told):
+    for part in _parts(found):
         if isinstance(part.get("stage"), str):
             stages.add(part["stage"])
         if isinstance(part.get("indexName"), str):
@@ -92,15 +92,15 @@ def plan_of(database: Database[Document], command: Document) -> Plan:
     return Plan(frozenset(stages), frozenset(indexes))
 
 
-def _parts(told: Any) -> Iterator[Document]:
+def _parts(content: Any) -> Iterator[Document]:
     """All parts of the winning plan; what was considered and rejected is left out."""
-    if isinstance(told, dict):
-        yield told
-        for name, part in told.items():
+    if isinstance(content, dict):
+        yield content
+        for name, part in content.items():
             if name not in {"rejectedPlans", "slotBasedPlan", "command"}:
                 yield from _parts(part)
-    elif isinstance(told, list):
-        for part in told:
+    elif isinstance(content, list):
+        for part in content:
             yield from _parts(part)
 
 
@@ -158,9 +158,9 @@ class Sample:
             "stage": [case["stage"]] if case["stage"] else [],
             "level": [case["level"]] if case["level"] else [],
         }
-        told = {name: value for name, value in fitting.items() if value}
-        chosen = self.chance.sample(list(told), min(len(told), self.chance.randint(least, most)))
-        return {name: told[name] for name in chosen}
+        content = {name: value for name, value in fitting.items() if value}
+        chosen = self.chance.sample(list(content), min(len(content), self.chance.randint(least, most)))
+        return {name: content[name] for name in chosen}
 
     def words(self, case: Document, characters: int) -> str:
         """So many characters in a row of what the case says."""

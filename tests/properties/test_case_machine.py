@@ -25,7 +25,6 @@ from tests.unit.reports.cases import (
     ALLEY,
     CALENDAR,
     CENTRE,
-    CHECKER,
     DEEDS,
     LAMP,
     LEADER,
@@ -38,6 +37,7 @@ from tests.unit.reports.cases import (
     TO_OFFICE,
     TO_UNIT,
     UNIT,
+    VERIFIER,
     act,
     another,
     registered,
@@ -56,7 +56,7 @@ TALK = {C.COMMENT, C.RATE, C.OBJECT}
 """What is said about a case moves no clock."""
 LIMITS = st.sampled_from([None, None, "3 work-hours", "2 working days", "0 work-hours", "9999 working days", "soon"])
 ROAD = {
-    S.REGISTERED: (C.CONFIRM, CHECKER),
+    S.REGISTERED: (C.CONFIRM, VERIFIER),
     S.SITE_VERIFIED: (C.FILE, CENTRE),
     S.FILED: (C.DISPATCH, CENTRE),
     S.RETURNED: (C.DISPATCH, CENTRE),
@@ -64,7 +64,7 @@ ROAD = {
     S.ACKNOWLEDGED: (C.START, OFFICER),
     S.RECTIFYING: (C.REPLY, OFFICER),
     S.REWORK: (C.REPLY, OFFICER),
-    S.REPLIED: (C.VERIFY_PASSED, CHECKER),
+    S.REPLIED: (C.VERIFY_PASSED, VERIFIER),
     S.VERIFIED: (C.CLOSE, CENTRE),
     S.SUSPENDED: (C.RESUME, LEADER),
     S.WAITING: (C.RESUME, OFFICER),
@@ -272,8 +272,8 @@ def told_of(events: Events) -> Told:
     ]
 
 
-def ordered(told: Iterable[tuple[Stage, Level | None, int]]) -> Told:
-    return sorted(told, key=lambda each: (each[0], ORDER.index(each[1])))
+def ordered(content: Iterable[tuple[Stage, Level | None, int]]) -> Told:
+    return sorted(content, key=lambda each: (each[0], ORDER.index(each[1])))
 
 
 class CaseLife(RuleBasedStateMachine):
@@ -362,7 +362,7 @@ class CaseLife(RuleBasedStateMachine):
         self._try(C.REPLY, OFFICER, lambda act: self.case.reply(act, text, photos=names))
 
     @precondition(lambda self: self.case.state is S.REPLIED)
-    @rule(passed=st.booleans(), by=st.sampled_from([CHECKER, CENTRE, Actor(frozenset({Side.VERIFIER}), UNIT)]))
+    @rule(passed=st.booleans(), by=st.sampled_from([VERIFIER, CENTRE, Actor(frozenset({Side.VERIFIER}), UNIT)]))
     def somebody_verifies(self, passed: bool, by: Actor) -> None:
         command = C.VERIFY_PASSED if passed else C.VERIFY_FAILED
         if self._try(command, by, lambda act: self.case.verify(act, passed)):
@@ -480,12 +480,12 @@ class CaseLife(RuleBasedStateMachine):
     def _tell(self, now: datetime) -> Told:
         """What the model says is due by now; of one limit nothing may ever be due twice."""
         before = {limit.number: [*limit.ahead] for limit in self.limits.running.values()}
-        told = self.limits.tell(now)
+        found = self.limits.tell(now)
         for limit in self.limits.running.values():
             for level in set(before[limit.number]) - set(limit.ahead):
                 assert (limit.number, level) not in self.told
                 self.told.add((limit.number, level))
-        return told
+        return found
 
     def _hear(self, events: Events) -> None:
         for event in events:

@@ -24,7 +24,7 @@ from shared.contracts.reports import CaseClosed, CaseEvent, CaseReopened, CaseSt
 from shared.errors import DomainError, Unavailable
 from shared.store import OUTBOX, OutboxRow, Store, UnitOfWork
 from shared.testing.memory_store import MemoryDriver
-from tests.unit.reports.cases import CENTRE, CHECKER, DEEDS, LEADER, MONDAY_NINE, REPORTER, TO_OFFICE, registered
+from tests.unit.reports.cases import CENTRE, DEEDS, LEADER, MONDAY_NINE, REPORTER, TO_OFFICE, VERIFIER, registered
 
 C, S = Command, CaseState
 HENGYANG = District.load(DISTRICT)
@@ -35,7 +35,7 @@ ROAD = {
     S.ACKNOWLEDGED: (C.START, None),
     S.RECTIFYING: (C.REPLY, None),
     S.REWORK: (C.REPLY, None),
-    S.REPLIED: (C.VERIFY_PASSED, CHECKER),
+    S.REPLIED: (C.VERIFY_PASSED, VERIFIER),
     S.VERIFIED: (C.CLOSE, CENTRE),
     S.RETURNED: (C.REJECT, CENTRE),
     S.SUSPENDED: (C.RESUME, LEADER),
@@ -47,7 +47,7 @@ ASIDE = {
     S.DISPATCHED: (C.RETURN, None),
     S.ACKNOWLEDGED: (C.ASK_REPORTER, None),
     S.RECTIFYING: (C.SUSPEND, LEADER),
-    S.REPLIED: (C.VERIFY_FAILED, CHECKER),
+    S.REPLIED: (C.VERIFY_FAILED, VERIFIER),
     S.CLOSED: (C.OBJECT, REPORTER),
 }
 

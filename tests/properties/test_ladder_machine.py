@@ -73,12 +73,12 @@ class LadderLife(RuleBasedStateMachine):
     @rule(case=CASES, unit=UNITS, how=st.sampled_from(["closed", "returned", "dispatched"]))
     def leaves(self, case: str, unit: str, how: str) -> None:
         here = snapshot(case=case, unit=unit)
-        told = {
+        content = {
             "closed": closed(case=case, unit=unit),
             "returned": CaseReturned(case=here, returned_by=unit),
             "dispatched": CaseDispatched(case=here),
         }[how]
-        self.waiting[case].append(self.world.event(told))
+        self.waiting[case].append(self.world.event(content))
 
     @rule(unit=UNITS, lost=st.integers(0, 40))
     def loses_points(self, unit: str, lost: int) -> None:

@@ -206,9 +206,9 @@ async def copies(scene: Scene, content: bytes) -> tuple[Photo, Image.Image, Imag
 )  # fmt: skip
 async def test_a_photo_of_any_accepted_kind_gets_its_copies(scene: Scene, content: bytes, kind: Kind) -> None:
     photo, thumb, large = await copies(scene, content)
-    told = photo.content
-    assert (told.kind, told.width, told.height, told.byte_count) == (kind, 640, 480, len(content))
-    assert told.sha256 == sha256(content).hexdigest()
+    found = photo.content
+    assert (found.kind, found.width, found.height, found.byte_count) == (kind, 640, 480, len(content))
+    assert found.sha256 == sha256(content).hexdigest()
     assert (thumb.format, thumb.mode, thumb.size) == ("JPEG", "RGB", (320, 240))
     assert (large.format, large.mode, large.size) == ("JPEG", "RGB", (640, 480))
     assert colours_of(await scene.files.copy(photo, Size.LARGE)) == UPRIGHT
@@ -493,7 +493,7 @@ async def test_notes_are_read_as_far_as_they_make_sense(
     exif = Image.Exif()
     exif[ExifTags.IFD.GPSInfo] = gps
     codes = {"at": ExifTags.Base.DateTimeOriginal, "offset": ExifTags.Base.OffsetTimeOriginal}
-    exif[ExifTags.IFD.Exif] = {codes[name]: told for name, told in notes.items()}
+    exif[ExifTags.IFD.Exif] = {codes[name]: each for name, each in notes.items()}
     hint = (await scene.files.put(encoded(corners(), exif=exif))).content.hint
     assert ((hint.place, hint.taken_at) if hint else (None, None)) == (place, taken_at)
 
@@ -502,9 +502,9 @@ async def test_notes_are_read_as_far_as_they_make_sense(
 
 
 def likeness(image: Image.Image) -> Likeness:
-    told = Likeness.of(image)
-    assert told is not None
-    return told
+    found = Likeness.of(image)
+    assert found is not None
+    return found
 
 
 def again(image: Image.Image, kind: str = "JPEG", scale: float = 0.5, **options: object) -> bytes:
@@ -521,8 +521,8 @@ def test_a_picture_is_like_itself_however_it_was_saved() -> None:
 
 
 def test_different_pictures_are_not_alike() -> None:
-    told = [likeness(picture(seed)) for seed in range(40)]
-    assert min(one.difference(other) for one, other in combinations(told, 2)) > 2 * ALIKE_BITS
+    found = [likeness(picture(seed)) for seed in range(40)]
+    assert min(one.difference(other) for one, other in combinations(found, 2)) > 2 * ALIKE_BITS
 
 
 @pytest.mark.parametrize(

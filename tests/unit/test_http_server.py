@@ -98,10 +98,10 @@ async def ends(reader: asyncio.StreamReader) -> tuple[bytes, float]:
     began = time.monotonic()
     async with asyncio.timeout(20):
         try:
-            told = await reader.read()
+            found = await reader.read()
         except ConnectionError:
-            told = b""
-    return told, time.monotonic() - began
+            found = b""
+    return found, time.monotonic() - began
 
 
 async def test_a_head_beyond_the_limit_is_431_however_it_comes() -> None:
@@ -112,8 +112,8 @@ async def test_a_head_beyond_the_limit_is_431_however_it_comes() -> None:
         ):
             async with connected(port) as (reader, writer):
                 writer.write(GET + head + b"\r\n")
-                told, _ = await ends(reader)
-                assert told.startswith(b"HTTP/1.1 431 "), told[:100]
+                found, _ = await ends(reader)
+                assert found.startswith(b"HTTP/1.1 431 "), found[:100]
         async with connected(port) as (reader, writer):
             writer.write(b"GET /small?" + b"a" * MOST_HEAD + b" HTTP/1.1\r\nhost: x\r\n\r\n")
             assert (await ends(reader))[0].startswith(b"HTTP/1.1 431 ")
@@ -143,8 +143,8 @@ async def test_a_head_within_the_limit_is_read() -> None:
 async def test_a_head_that_does_not_end_is_408(begun: bytes) -> None:
     async with running() as (port, _), connected(port) as (reader, writer):
         writer.write(begun)
-        told, seconds = await ends(reader)
-        assert told.startswith(b"HTTP/1.1 408 ")
+        found, seconds = await ends(reader)
+        assert found.startswith(b"HTTP/1.1 408 ")
         assert seconds < 10
 
 
@@ -155,8 +155,8 @@ async def test_a_head_that_drips_is_408() -> None:
         while not closed.done():
             writer.write(b"x: y\r\n")
             await asyncio.sleep(0.1)
-        told, seconds = await closed
-        assert told.startswith(b"HTTP/1.1 408 ")
+        found, seconds = await closed
+        assert found.startswith(b"HTTP/1.1 408 ")
         assert seconds < 10
 
 
@@ -168,8 +168,8 @@ async def test_a_body_that_stops_or_drips_is_408_and_no_error(caplog: pytest.Log
         while dripping and not closed.done():
             writer.write(b"a")
             await asyncio.sleep(0.05)
-        told, seconds = await closed
-        assert told.startswith(b"HTTP/1.1 408 ")
+        found, seconds = await closed
+        assert found.startswith(b"HTTP/1.1 408 ")
         assert seconds < 10
         await asyncio.sleep(0.05)
     assert [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}] == []

@@ -27,7 +27,7 @@ from services.reports.domain import (
     Why,
 )
 from shared.clock import CHINA
-from shared.contracts import reports as told
+from shared.contracts import reports as contracts
 from shared.contracts.reports import CaseEvent, CaseOverdue, CaseState, Channel, Kind, Level, Stage
 from shared.errors import DomainError
 from shared.workdays import WorkCalendar
@@ -59,9 +59,9 @@ MINUTE = timedelta(minutes=1)
 MILLISECOND = timedelta(milliseconds=1)
 
 
-def china(told: str) -> datetime:
+def china(content: str) -> datetime:
     """`03-02 09:00` of 2026 in Asia/Shanghai, in UTC. The second of March is an ordinary Monday."""
-    return datetime.fromisoformat(f"2026-{told}").replace(tzinfo=CHINA).astimezone(UTC)
+    return datetime.fromisoformat(f"2026-{content}").replace(tzinfo=CHINA).astimezone(UTC)
 
 
 MONDAY_NINE = china("03-02 09:00")
@@ -72,14 +72,14 @@ DUE = china("03-02 15:00")
 UNIT, OTHER_UNIT, HELPING_UNIT, OFFICE = "huanwei", "shizheng", "chengguan", "chuangwenban"
 OFFICER = Actor(frozenset({Side.UNIT}), UNIT, "li")
 STRANGER = Actor(frozenset({Side.UNIT}), "yuanlin", "zhao")
-CHECKER = Actor(frozenset({Side.VERIFIER}), None, "liu")
+VERIFIER = Actor(frozenset({Side.VERIFIER}), None, "liu")
 CENTRE = Actor(frozenset({Side.CENTRE}), OFFICE, "wang")
 LEADER = Actor(frozenset({Side.LEADER}), OFFICE, "chen")
 REPORTER = Actor(frozenset({Side.REPORTER}))
 ACTORS = {
     Side.REPORTER: REPORTER,
     Side.UNIT: OFFICER,
-    Side.VERIFIER: CHECKER,
+    Side.VERIFIER: VERIFIER,
     Side.CENTRE: CENTRE,
     Side.LEADER: LEADER,
     Side.SYSTEM: SYSTEM,
@@ -186,31 +186,31 @@ DEEDS: dict[Command, Callable[[Case, Act], Events]] = {
     Command.CHILD_REOPENED: lambda case, act: case.child_reopened(act, f"{case.id}-1"),
 }
 """Every command in its plainest form."""
-EVENTS: dict[Command, tuple[type[told.CaseEvent], ...]] = {
-    Command.CONFIRM: (told.CaseSiteVerified,),
-    Command.FILE: (told.CaseFiled,),
-    Command.REJECT: (told.CaseRejected,),
+EVENTS: dict[Command, tuple[type[contracts.CaseEvent], ...]] = {
+    Command.CONFIRM: (contracts.CaseSiteVerified,),
+    Command.FILE: (contracts.CaseFiled,),
+    Command.REJECT: (contracts.CaseRejected,),
     Command.WITHDRAW: (),
-    Command.DISPATCH: (told.CaseDispatched,),
-    Command.SPLIT: (told.CaseSplit,),
-    Command.ACKNOWLEDGE: (told.CaseAcknowledged,),
-    Command.START: (told.CaseWorkStarted,),
-    Command.RETURN: (told.CaseReturned,),
-    Command.ASK_EXTENSION: (told.CaseChanged,),
-    Command.GRANT_EXTENSION: (told.CaseExtended,),
-    Command.REFUSE_EXTENSION: (told.CaseChanged,),
-    Command.SUSPEND: (told.CaseSuspended,),
-    Command.ASK_REPORTER: (told.CaseWaiting,),
-    Command.RESUME: (told.CaseResumed,),
-    Command.REPLY: (told.CaseReplied,),
-    Command.VERIFY_PASSED: (told.CaseVerified,),
-    Command.VERIFY_FAILED: (told.CaseReworkOrdered,),
-    Command.CLOSE: (told.CaseClosed,),
-    Command.OBJECT: (told.CaseReopened,),
-    Command.RATE: (told.CaseRated,),
-    Command.REOPEN: (told.CaseReopened,),
-    Command.MERGE: (told.CaseMerged,),
-    Command.UNMERGE: (told.CaseUnmerged,),
+    Command.DISPATCH: (contracts.CaseDispatched,),
+    Command.SPLIT: (contracts.CaseSplit,),
+    Command.ACKNOWLEDGE: (contracts.CaseAcknowledged,),
+    Command.START: (contracts.CaseWorkStarted,),
+    Command.RETURN: (contracts.CaseReturned,),
+    Command.ASK_EXTENSION: (contracts.CaseChanged,),
+    Command.GRANT_EXTENSION: (contracts.CaseExtended,),
+    Command.REFUSE_EXTENSION: (contracts.CaseChanged,),
+    Command.SUSPEND: (contracts.CaseSuspended,),
+    Command.ASK_REPORTER: (contracts.CaseWaiting,),
+    Command.RESUME: (contracts.CaseResumed,),
+    Command.REPLY: (contracts.CaseReplied,),
+    Command.VERIFY_PASSED: (contracts.CaseVerified,),
+    Command.VERIFY_FAILED: (contracts.CaseReworkOrdered,),
+    Command.CLOSE: (contracts.CaseClosed,),
+    Command.OBJECT: (contracts.CaseReopened,),
+    Command.RATE: (contracts.CaseRated,),
+    Command.REOPEN: (contracts.CaseReopened,),
+    Command.MERGE: (contracts.CaseMerged,),
+    Command.UNMERGE: (contracts.CaseUnmerged,),
     Command.COMMENT: (),
     Command.WITHDRAW: (),
     Command.CHILD_ENDED: (),
@@ -220,7 +220,7 @@ EVENTS: dict[Command, tuple[type[told.CaseEvent], ...]] = {
 
 _WAYS: dict[CaseState, tuple[tuple[Command, Actor], ...]] = {
     CaseState.REGISTERED: (),
-    CaseState.SITE_VERIFIED: ((Command.CONFIRM, CHECKER),),
+    CaseState.SITE_VERIFIED: ((Command.CONFIRM, VERIFIER),),
     CaseState.FILED: ((Command.FILE, CENTRE),),
     CaseState.REJECTED: ((Command.REJECT, CENTRE),),
     CaseState.SPLIT: ((Command.SPLIT, CENTRE),),
@@ -236,9 +236,9 @@ _WAYS |= {
     CaseState.WAITING: (*_TAKEN, (Command.ASK_REPORTER, OFFICER)),
     CaseState.RECTIFYING: (*_TAKEN, (Command.START, OFFICER)),
     CaseState.REPLIED: _REPLIED,
-    CaseState.REWORK: (*_REPLIED, (Command.VERIFY_FAILED, CHECKER)),
-    CaseState.VERIFIED: (*_REPLIED, (Command.VERIFY_PASSED, CHECKER)),
-    CaseState.CLOSED: (*_REPLIED, (Command.VERIFY_PASSED, CHECKER), (Command.CLOSE, CENTRE)),
+    CaseState.REWORK: (*_REPLIED, (Command.VERIFY_FAILED, VERIFIER)),
+    CaseState.VERIFIED: (*_REPLIED, (Command.VERIFY_PASSED, VERIFIER)),
+    CaseState.CLOSED: (*_REPLIED, (Command.VERIFY_PASSED, VERIFIER), (Command.CLOSE, CENTRE)),
 }
 STATES = tuple(_WAYS)
 
@@ -266,11 +266,11 @@ def overdue(events: Events) -> list[tuple[Stage, Level]]:
     return [(event.stage, event.level) for event in events if isinstance(event, CaseOverdue)]
 
 
-def refused(case: Case, code: str, deed: Callable[..., object], *told: object) -> DomainError:
+def refused(case: Case, code: str, deed: Callable[..., object], *content: object) -> DomainError:
     """The refusal, which must be of that code and leave the case as it was."""
     before = copy.deepcopy(case)
     with pytest.raises(DomainError) as refusal:
-        deed(*told)
+        deed(*content)
     assert refusal.value.code == code
     assert case == before
     return refusal.value

@@ -30,7 +30,7 @@ from services.reports.domain import (
 from services.reports.domain.cases import TALK_LIMIT
 from services.reports.domain.transitions import EARLIER, SAME
 from services.reports.repo import CASES
-from shared.contracts import reports as told
+from shared.contracts import reports as contracts
 from shared.contracts.reports import (
     CaseOverdue,
     CaseSnapshot,
@@ -45,7 +45,6 @@ from tests.unit.reports.cases import (
     ACTORS,
     ALLEY,
     CENTRE,
-    CHECKER,
     DEEDS,
     DUE,
     EVENTS,
@@ -66,6 +65,7 @@ from tests.unit.reports.cases import (
     TO_OFFICE,
     TO_UNIT,
     UNIT,
+    VERIFIER,
     act,
     another,
     china,
@@ -78,7 +78,7 @@ from tests.unit.reports.cases import (
 
 S, C = CaseState, Command
 LATER = china("03-02 09:30")
-ENDS = {(S.CLOSED, C.CHILD_REOPENED): [told.CaseReopened], (S.REGISTERED, C.WITHDRAW): [told.CaseRejected]}
+ENDS = {(S.CLOSED, C.CHILD_REOPENED): [contracts.CaseReopened], (S.REGISTERED, C.WITHDRAW): [contracts.CaseRejected]}
 """Where a command that tells nothing elsewhere ends or opens the case."""
 DEPENDENT = {C.CHILD_ENDED, C.CHILD_REOPENED}
 """What cases do to each other; whoever acted on the other case."""
@@ -139,7 +139,7 @@ def test_a_routed_case_is_dispatched_at_registration() -> None:
         routing=Routing(UNIT, Why.CATEGORY, (HELPING_UNIT,)),
         act=act(CENTRE),
     )
-    assert kinds(events) == [told.CaseRegistered]
+    assert kinds(events) == [contracts.CaseRegistered]
     snapshot = events[0].case
     assert (snapshot.state, snapshot.unit, snapshot.supporting) == (S.DISPATCHED, UNIT, (HELPING_UNIT,))
     assert snapshot.dispatched_at == MONDAY_NINE
@@ -218,11 +218,11 @@ def test_a_citizens_report_is_looked_at_before_it_is_filed_where_the_category_sa
     refused(case, "site-check-owed", lambda: case.file(act(CENTRE, LATER)))
     refused(case, "site-check-owed", lambda: case.dispatch(act(CENTRE, LATER), UNIT))
     refused(case, "site-check-owed", lambda: case.split(act(CENTRE, LATER), [UNIT, OTHER_UNIT]))
-    case.confirm(act(CHECKER, china("03-02 10:00")), note="属实")
+    case.confirm(act(VERIFIER, china("03-02 10:00")), note="属实")
     assert (case.stage, case.stage_due_at) == (Stage.DISPATCH, china("03-02 16:00"))
     assert [clock.stage for clock in case.clocks] == [Stage.DISPATCH]
     events = case.file(act(CENTRE, china("03-02 10:30")))
-    assert kinds(events) == [told.CaseFiled, told.CaseDispatched]
+    assert kinds(events) == [contracts.CaseFiled, contracts.CaseDispatched]
     assert [event.case.state for event in events] == [S.FILED, S.DISPATCHED]
     assert (case.unit, case.due_at) == (UNIT, china("03-03 18:00"))
     assert [(fact.command, fact.by) for fact in case.timeline][-2:] == [(C.FILE, CENTRE.unit), (C.DISPATCH, None)]
@@ -241,7 +241,7 @@ def test_who_saw_it_on_duty_need_not_be_checked(channel: Channel) -> None:
 
 def test_looking_on_the_spot_gives_the_office_no_second_limit_for_dispatching() -> None:
     case = registered(LAMP, TO_OFFICE)
-    case.confirm(act(CHECKER, china("03-02 11:00")))
+    case.confirm(act(VERIFIER, china("03-02 11:00")))
     assert [(clock.stage, clock.due_at) for clock in case.clocks] == [(Stage.DISPATCH, DUE)]
     case.file(act(CENTRE, china("03-02 11:30")))
     assert [(clock.stage, clock.due_at) for clock in case.clocks] == [(Stage.DISPATCH, DUE)]
@@ -277,7 +277,7 @@ def test_a_unit_does_not_help_itself() -> None:
 def test_a_case_of_the_wrong_unit_goes_back_to_the_office(state: CaseState) -> None:
     case = in_state(state)
     events = case.give_back(act(OFFICER, LATER), "道路归市政")
-    assert isinstance(events[-1], told.CaseReturned)
+    assert isinstance(events[-1], contracts.CaseReturned)
     assert (events[-1].returned_by, case.unit, case.returns, case.proposed) == (UNIT, None, 1, None)
     assert (case.stage, case.stage_due_at) == (Stage.DISPATCH, china("03-02 15:30"))
     assert (case.due_at, case.dispatched_at, case.acknowledged_at) == (None, None, None)
@@ -330,7 +330,7 @@ def test_a_rework_sets_a_new_limit_that_can_run_out_too() -> None:
     case = registered(RUBBISH)
     case.acknowledge(act(OFFICER, DUE + MINUTE))
     case.reply(act(OFFICER, DUE + 2 * MINUTE), "已清理", photos=["after"])
-    case.verify(act(CHECKER, china("03-03 09:00")), False, note="仍有垃圾")
+    case.verify(act(VERIFIER, china("03-03 09:00")), False, note="仍有垃圾")
     again = china("03-03 15:00")
     assert (case.due_at, case.reworks, case.replied_at, case.reply_photos) == (again, 1, None, ())
     assert (case.overdue_at, case.level) == (DUE, None)
@@ -341,7 +341,7 @@ def test_a_rework_sets_a_new_limit_that_can_run_out_too() -> None:
 def test_every_stage_after_the_reply_has_its_limit() -> None:
     case = in_state(S.REPLIED)
     assert (case.stage, case.stage_due_at) == (Stage.VERIFY, china("03-04 18:00"))
-    case.verify(act(CHECKER, china("03-05 09:00")), True)
+    case.verify(act(VERIFIER, china("03-05 09:00")), True)
     assert (case.stage, case.stage_due_at) == (Stage.CLOSE, china("03-09 18:00"))
     assert overdue(case.mark_overdue(act(SYSTEM, china("03-09 18:00")))) == [(Stage.CLOSE, Level.BLUE)]
     case.close(act(CENTRE, china("03-10 09:00")))
@@ -359,7 +359,7 @@ def test_the_first_objection_reopens_the_case_with_new_limits() -> None:
     case = closed()
     case.rate(act(REPORTER, LATER), True, True)
     events = case.object(act(REPORTER, china("03-03 09:00")), "又满了", ["after"])
-    assert kinds(events) == [told.CaseReopened]
+    assert kinds(events) == [contracts.CaseReopened]
     assert (case.state, case.unit, case.due_at) == (S.DISPATCHED, UNIT, china("03-05 18:00"))
     assert (case.reopens, case.objections, case.objected_at) == (1, 1, None)
     assert (case.closed_at, case.verified_at, case.replied_at, case.resolved, case.satisfied) == (None,) * 5
@@ -373,10 +373,10 @@ def test_the_first_objection_reopens_the_case_with_new_limits() -> None:
 def test_after_the_first_objection_the_office_decides() -> None:
     case = closed()
     case.object(act(REPORTER, LATER), "又满了", ["after"])
-    for command, by in ((C.ACKNOWLEDGE, OFFICER), (C.REPLY, OFFICER), (C.VERIFY_PASSED, CHECKER), (C.CLOSE, CENTRE)):
+    for command, by in ((C.ACKNOWLEDGE, OFFICER), (C.REPLY, OFFICER), (C.VERIFY_PASSED, VERIFIER), (C.CLOSE, CENTRE)):
         DEEDS[command](case, act(by, china("03-02 10:00")))
     again = china("03-02 11:00")
-    assert kinds(case.object(act(REPORTER, again), "还是满的", ["after"])) == [told.CaseChanged]
+    assert kinds(case.object(act(REPORTER, again), "还是满的", ["after"])) == [contracts.CaseChanged]
     assert (case.state, case.objections, case.objected_at) == (S.CLOSED, 2, again)
     refused(case, "text-required", lambda: case.reopen(act(CENTRE, again)))
     case.reopen(act(CENTRE, again), reason="属实")
@@ -426,7 +426,7 @@ def test_an_unmerged_case_goes_on_with_its_limits_put_off() -> None:
 
 def test_a_limit_that_had_run_out_is_told_before_the_merge() -> None:
     case, other = in_state(S.RECTIFYING, RUBBISH), another()
-    assert kinds(case.merge_into(act(CENTRE, china("03-02 16:00")), other)) == [CaseOverdue, told.CaseMerged]
+    assert kinds(case.merge_into(act(CENTRE, china("03-02 16:00")), other)) == [CaseOverdue, contracts.CaseMerged]
 
 
 def test_what_cannot_be_merged() -> None:
@@ -457,10 +457,10 @@ def test_each_unit_has_a_part_with_limits_of_its_own() -> None:
         (S.DISPATCHED, OTHER_UNIT, case.id),
     ]
     assert {part.due_at for part in parts} == {china("03-05 18:00")}
-    assert kinds(events)[-1] is told.CaseSplit
+    assert kinds(events)[-1] is contracts.CaseSplit
     assert (case.state, case.unit, case.supporting) == (S.SPLIT, None, (UNIT, OTHER_UNIT))
     assert (case.children, case.clocks, case.deadline_at) == (tuple(part.id for part in parts), [], None)
-    assert type(parts[0].registered()) is told.CaseRegistered
+    assert type(parts[0].registered()) is contracts.CaseRegistered
     assert parts[0].registered().case == parts[0].snapshot()
 
 
@@ -469,12 +469,12 @@ def test_the_whole_closes_when_all_parts_have_ended_and_opens_with_one() -> None
     [one, two], _ = case.split(act(CENTRE, LATER), [UNIT, OTHER_UNIT])
     assert case.child_ended(act(CENTRE, LATER), one.id) == ()
     assert case.child_ended(act(CENTRE, LATER), one.id) == (), "told twice, counted once"
-    assert kinds(case.child_ended(act(CENTRE, china("03-03 09:00")), two.id)) == [told.CaseClosed]
+    assert kinds(case.child_ended(act(CENTRE, china("03-03 09:00")), two.id)) == [contracts.CaseClosed]
     assert (case.state, case.closed_at) == (S.CLOSED, china("03-03 09:00"))
     assert case.object(act(REPORTER, china("03-03 10:00")), "没好", ["a"]), "the office decides which part"
     refused(case, "reopen-the-parts", lambda: case.reopen(act(CENTRE, china("03-03 10:00")), reason="没好"))
     opened = act(CENTRE, china("03-03 11:00"))
-    assert kinds(case.child_reopened(opened, one.id)) == [told.CaseReopened]
+    assert kinds(case.child_reopened(opened, one.id)) == [contracts.CaseReopened]
     assert (case.state, case.closed_at, case.open_children, case.objected_at) == (S.SPLIT, None, (one.id,), None)
     assert case.child_reopened(opened, two.id) == (), "it is open already"
     assert (case.open_children, case.reopens) == ((one.id, two.id), 1)
@@ -506,7 +506,7 @@ def test_who_may_write_into_a_case() -> None:
     case = in_state(S.REGISTERED)
     case.dispatch(act(CENTRE, LATER), UNIT, supporting=[HELPING_UNIT])
     helper = Actor(frozenset({Side.UNIT}), HELPING_UNIT)
-    for by in (OFFICER, helper, CHECKER, CENTRE, LEADER, REPORTER):
+    for by in (OFFICER, helper, VERIFIER, CENTRE, LEADER, REPORTER):
         case.comment(act(by, LATER), "已到现场", public=True)
     assert [(fact.by, fact.public) for fact in case.timeline[-6:]] == [
         (UNIT, True),
@@ -563,7 +563,7 @@ def test_the_timeline_tells_who_did_what_when() -> None:
 def test_a_clock_set_back_does_not_turn_history_round(back: timedelta) -> None:
     case = in_state(S.RECTIFYING, RUBBISH)
     case.reply(act(OFFICER, china("03-02 14:00")), "已清理")
-    case.verify(act(CHECKER, china("03-02 14:00") - back), True)
+    case.verify(act(VERIFIER, china("03-02 14:00") - back), True)
     assert (case.replied_at, case.verified_at) == (china("03-02 14:00"), china("03-02 14:00"))
     other = registered(id="20260302-1111111111", now=china("03-02 14:00"))
     twin = in_state(S.DISPATCHED)
@@ -599,9 +599,9 @@ def test_the_reporter_and_the_words_stay_here() -> None:
         (LEADER, lambda now: case.suspend(now, "内部原因", china("03-09 09:00"))),
         (LEADER, lambda now: case.resume(now, note="内部恢复")),
         (OFFICER, lambda now: case.reply(now, "王小明反映的问题已处理")),
-        (CHECKER, lambda now: case.verify(now, False, note="王小明说没有")),
+        (VERIFIER, lambda now: case.verify(now, False, note="王小明说没有")),
         (OFFICER, lambda now: case.reply(now, "再次处理，王小明来电确认")),
-        (CHECKER, lambda now: case.verify(now, True, note="内部核实")),
+        (VERIFIER, lambda now: case.verify(now, True, note="内部核实")),
         (CENTRE, case.close),
         (REPORTER, lambda now: case.object(now, "王小明：还没好", ["a"])),
         (OFFICER, lambda now: case.give_back(now, "内部：不归我们")),
@@ -634,7 +634,7 @@ def test_a_category_may_keep_address_and_photos_inside() -> None:
 def test_what_is_not_approved_is_not_shown_and_does_not_hold_up_the_work(moderation: Moderation) -> None:
     case = registered(photos=("a",))
     [event] = case.moderate(moderation)
-    assert type(event) is told.CaseChanged
+    assert type(event) is contracts.CaseChanged
     assert shown(case) == ("", (), ())
     assert case.moderate(moderation) == ()
     assert case.state is S.DISPATCHED

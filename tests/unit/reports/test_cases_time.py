@@ -10,7 +10,7 @@ import pytest
 
 from services.reports.domain import SYSTEM, Act, Actor, Case, Command, Reporter, Timetable
 from shared.clock import CHINA
-from shared.contracts import reports as told
+from shared.contracts import reports as contracts
 from shared.contracts.reports import CaseDueSoon, CaseOverdue, CaseState, Channel, Level, Stage
 from shared.errors import Invalid
 from shared.workdays import WorkCalendar
@@ -58,7 +58,7 @@ def asked(limit: str | None = None) -> Case:
 def test_the_office_grants_as_much_time_again_once() -> None:
     case = asked()
     events = case.decide_extension(act(CENTRE, china("03-04 17:30")), True)
-    assert kinds(events)[-1] is told.CaseExtended
+    assert kinds(events)[-1] is contracts.CaseExtended
     assert (case.due_at, case.extensions, case.extension) == (china("03-06 18:00"), 1, None)
     case.ask_extension(act(OFFICER, china("03-06 17:00")), "还差一点")
     refused(
@@ -113,7 +113,7 @@ def test_nothing_runs_out_until_somebody_decides_but_deciding_has_a_limit_too() 
     events = case.decide_extension(act(CENTRE, china("03-05 16:00")), False, reason="未说明原因")
     [late] = [event for event in events if isinstance(event, CaseOverdue)]
     assert (late.stage, late.level, late.reached_at) == (Stage.RECTIFY, Level.BLUE, china("03-04 18:00"))
-    assert kinds(events)[-1] is told.CaseChanged
+    assert kinds(events)[-1] is contracts.CaseChanged
     assert (case.overdue_at, case.level, case.extensions) == (china("03-04 18:00"), Level.BLUE, 0)
     refused(case, "extension-too-late", lambda: case.ask_extension(act(OFFICER, china("03-05 16:01")), "再试"))
 
@@ -130,7 +130,7 @@ def test_a_reply_while_nobody_has_decided_is_not_late() -> None:
     case.acknowledge(act(OFFICER, LATER))
     case.ask_extension(act(OFFICER, china("03-04 17:00")), "配件未到")
     events = case.reply(act(OFFICER, china("03-05 10:00")), "已更换")
-    assert kinds(events) == [told.CaseReplied]
+    assert kinds(events) == [contracts.CaseReplied]
     assert (case.overdue_at, case.extension, [clock.stage for clock in case.clocks]) == (None, None, [Stage.VERIFY])
 
 
@@ -164,7 +164,7 @@ def test_a_suspended_case_rests_until_a_leader_looks_again(state: CaseState) -> 
     due_at, clocks = case.due_at, {clock.stage for clock in case.clocks}
     review_at = china("03-16 09:00")
     events = case.suspend(act(LEADER, LATER), "冬季不能植树", review_at)
-    assert isinstance(events[-1], told.CaseSuspended)
+    assert isinstance(events[-1], contracts.CaseSuspended)
     assert events[-1].review_at == case.review_at == case.stage_due_at == review_at
     assert (case.due_at, case.stage) == (None, Stage.REVIEW)
     assert overdue(case.mark_overdue(act(SYSTEM, china("03-16 08:59")))) == []
@@ -208,7 +208,7 @@ def test_limits_stand_still_while_the_reporter_is_asked() -> None:
     assert (case.state, case.stage, case.due_at) == (S.WAITING, Stage.ANSWER, None)
     assert (case.stage_due_at, case.deadline_at) == (china("03-05 18:00"), china("03-05 18:00"))
     events = case.resume(act(REPORTER, china("03-02 11:00")), note="3号楼")
-    assert kinds(events) == [told.CaseResumed]
+    assert kinds(events) == [contracts.CaseResumed]
     assert (case.state, case.due_at) == (S.ACKNOWLEDGED, DUE + timedelta(hours=1))
     assert [(fact.command, fact.by, fact.note) for fact in case.timeline][-2:] == [
         (C.ASK_REPORTER, UNIT, "几号楼？"),
@@ -223,7 +223,7 @@ def test_a_question_that_nobody_answers_ends_with_its_limit_whenever_somebody_lo
     case.ask_reporter(act(OFFICER, china("03-02 10:00")), "几号楼？")
     assert case.mark_overdue(act(SYSTEM, china("03-05 18:00") - MILLISECOND)) == ()
     events = case.mark_overdue(act(SYSTEM, china(looked)))
-    assert kinds(events)[:2] == [CaseOverdue, told.CaseResumed]
+    assert kinds(events)[:2] == [CaseOverdue, contracts.CaseResumed]
     assert (case.state, case.due_at) == (S.ACKNOWLEDGED, china("03-06 12:00")), "an hour of four was over, at ten"
     assert case.timeline[-1].by is None
 
@@ -233,7 +233,7 @@ def test_an_answer_after_the_limit_of_the_question_does_not_lengthen_the_rest() 
     case.acknowledge(act(OFFICER, LATER))
     case.ask_reporter(act(OFFICER, china("03-02 10:00")), "几号楼？")
     events = case.resume(act(REPORTER, china("03-06 16:00")), note="3号楼")
-    assert kinds(events) == [CaseOverdue, told.CaseResumed, CaseOverdue]
+    assert kinds(events) == [CaseOverdue, contracts.CaseResumed, CaseOverdue]
     assert overdue(events) == [(Stage.ANSWER, Level.BLUE), (Stage.RECTIFY, Level.BLUE)]
 
 
@@ -288,7 +288,7 @@ def test_a_late_answer_after_the_mark_is_not_overdue_again() -> None:
     case = in_state(S.ACKNOWLEDGED, RUBBISH)
     assert case.due_at is not None
     case.mark_overdue(act(SYSTEM, case.due_at))
-    assert kinds(case.reply(act(OFFICER, case.due_at + MINUTE), "好")) == [told.CaseReplied]
+    assert kinds(case.reply(act(OFFICER, case.due_at + MINUTE), "好")) == [contracts.CaseReplied]
 
 
 @pytest.mark.parametrize("late", ["", " \n", "<b>好</b>", "长" * 2001, "a\u202eb"])
@@ -314,7 +314,7 @@ def test_the_moment_the_limit_ends_is_too_late() -> None:
 def test_the_ladder_is_told_level_by_level() -> None:
     case = registered(RUBBISH)
     moments = ["03-02 12:00", "03-02 15:00", "03-03 15:00", "03-05 15:00"]
-    events: list[told.CaseEvent] = []
+    events: list[contracts.CaseEvent] = []
     for moment in moments:
         assert case.deadline_at == china(moment)
         events += case.mark_overdue(act(SYSTEM, china(moment)))
@@ -380,7 +380,7 @@ def test_when_the_year_is_known_its_limits_are_counted_again_and_told() -> None:
     case = _filed(_calendar(), "2026-12-30T17:00")
     known = _calendar(2027, 2028, holidays=("2027-01-01",))
     again = case.recount(_on(known, "2026-12-31T09:00"))
-    assert kinds(again) == [told.CaseChanged]
+    assert kinds(again) == [contracts.CaseChanged]
     assert case.due_at == datetime(2027, 1, 4, 18, tzinfo=CHINA)
     assert not case.provisional
     assert case.recount(_on(known, "2026-12-31T09:00")) == ()

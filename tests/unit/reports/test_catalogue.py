@@ -32,13 +32,13 @@ SOUND = Category(
 )
 
 
-def told(category: Category) -> list[tuple[str, str | None]]:
+def answered(category: Category) -> list[tuple[str, str | None]]:
     return [(fault.code, fault.field) for fault in faults(category, GROUPS, UNITS)]
 
 
 def test_a_sound_category_has_no_fault() -> None:
-    assert told(SOUND) == []
-    assert told(replace(SOUND, points=Decimal(100), limit="0 work-hours", unit=None, triage=True)) == []
+    assert answered(SOUND) == []
+    assert answered(replace(SOUND, points=Decimal(100), limit="0 work-hours", unit=None, triage=True)) == []
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_sound_category_has_no_fault() -> None:
 )
 def test_each_fault_is_told_with_its_field(change: dict[str, Any], code: str, field: str) -> None:
     category = replace(SOUND, **change)
-    assert told(category) == [(code, field)]
+    assert answered(category) == [(code, field)]
     with pytest.raises(Invalid) as refused:
         checked(category, GROUPS, UNITS)
     assert (refused.value.code, refused.value.field) == (code, field)
@@ -101,19 +101,19 @@ def test_each_fault_is_told_with_its_field(change: dict[str, Any], code: str, fi
 @pytest.mark.parametrize(("many", "code"), [(20, None), (21, "list-too-long")])
 def test_there_are_at_most_20_questions(many: int, code: str | None) -> None:
     questions = tuple(replace(CHOICE, code=f"q{number}") for number in range(many))
-    assert [fault for fault, _ in told(replace(SOUND, questions=questions))] == ([code] if code else [])
+    assert [fault for fault, _ in answered(replace(SOUND, questions=questions))] == ([code] if code else [])
 
 
 @pytest.mark.parametrize(("many", "code"), [(50, None), (51, "list-too-long")])
 def test_there_are_at_most_50_options(many: int, code: str | None) -> None:
     options = tuple(replace(OPTION, code=f"o{number}") for number in range(many))
-    found = told(replace(SOUND, questions=(replace(CHOICE, options=options),)))
+    found = answered(replace(SOUND, questions=(replace(CHOICE, options=options),)))
     assert [fault for fault, _ in found] == ([code] if code else [])
 
 
 def test_all_faults_are_told_together() -> None:
     both = replace(SOUND, group="nothing", unit="nobody")
-    assert told(both) == [("group-unknown", "group"), ("unit-unknown", "unit")]
+    assert answered(both) == [("group-unknown", "group"), ("unit-unknown", "unit")]
 
 
 def test_only_content_makes_a_difference() -> None:

@@ -20,7 +20,7 @@ def clock(limit: str, start: str = "03-02 09:00") -> Clock:
     return TIMETABLE.clock(Stage.RECTIFY, limit, china(start))
 
 
-def told(clock: Clock, now: datetime) -> list[tuple[Level | None, datetime, int]]:
+def answered(clock: Clock, now: datetime) -> list[tuple[Level | None, datetime, int]]:
     return [(moment.level, moment.at, moment.minutes) for moment in clock.reached(now)]
 
 
@@ -55,34 +55,34 @@ def test_what_is_told_when(limit: str, start: str, soon: str, due: str, orange: 
 
 
 def test_a_warning_tells_the_working_time_that_is_over() -> None:
-    assert told(clock("4 work-hours"), china("03-02 13:00")) == [(None, china("03-02 12:00"), 180)]
-    assert told(clock("2 working days", "03-02 14:00"), china("03-04 12:00")) == [(None, china("03-04 11:30"), 810)]
+    assert answered(clock("4 work-hours"), china("03-02 13:00")) == [(None, china("03-02 12:00"), 180)]
+    assert answered(clock("2 working days", "03-02 14:00"), china("03-04 12:00")) == [(None, china("03-04 11:30"), 810)]
 
 
 def test_each_is_told_once_and_not_before_its_moment() -> None:
     limit = clock("4 work-hours")
-    assert told(limit, china("03-02 12:00") - MILLISECOND) == []
-    assert [level for level, _, _ in told(limit, china("03-02 12:00"))] == [None]
-    assert told(limit, DUE - MILLISECOND) == []
-    assert told(limit, DUE) == [(BLUE, DUE, 0)]
+    assert answered(limit, china("03-02 12:00") - MILLISECOND) == []
+    assert [level for level, _, _ in answered(limit, china("03-02 12:00"))] == [None]
+    assert answered(limit, DUE - MILLISECOND) == []
+    assert answered(limit, DUE) == [(BLUE, DUE, 0)]
     for _ in range(2):
-        assert told(limit, DUE) == []
-    assert told(limit, china("03-03 15:00")) == [(ORANGE, china("03-03 15:00"), 420)]
-    assert told(limit, china("03-31 15:00")) == [(RED, china("03-05 15:00"), 1260)]
+        assert answered(limit, DUE) == []
+    assert answered(limit, china("03-03 15:00")) == [(ORANGE, china("03-03 15:00"), 420)]
+    assert answered(limit, china("03-31 15:00")) == [(RED, china("03-05 15:00"), 1260)]
     assert limit.next_at is None
-    assert told(limit, china("12-31 15:00")) == []
+    assert answered(limit, china("12-31 15:00")) == []
 
 
 def test_who_comes_late_is_told_every_level_and_no_warning() -> None:
     limit = clock("4 work-hours")
-    assert [level for level, _, _ in told(limit, china("03-31 09:00"))] == [BLUE, ORANGE, RED]
+    assert [level for level, _, _ in answered(limit, china("03-31 09:00"))] == [BLUE, ORANGE, RED]
 
 
 def test_a_clock_set_back_tells_nothing_again() -> None:
     limit = clock("4 work-hours")
-    told(limit, DUE)
-    assert told(limit, MONDAY_NINE) == []
-    assert told(limit, DUE) == []
+    answered(limit, DUE)
+    assert answered(limit, MONDAY_NINE) == []
+    assert answered(limit, DUE) == []
 
 
 @pytest.mark.parametrize("limit", ["0 work-hours", "1 working day"])
@@ -118,7 +118,7 @@ def test_a_rest_puts_off_everything_ahead(stopped: str, resumed: str, soon: str,
     limit = clock("4 work-hours")
     limit.stop(china(stopped))
     assert limit.next_at is None
-    assert told(limit, china("12-01 09:00")) == []
+    assert answered(limit, china("12-01 09:00")) == []
     limit.go_on(china(resumed), CALENDAR)
     assert limit.due_at == china(due)
     assert [moment.at for moment in limit.ahead[:3]] == [china(soon), china(due), china(orange)]
@@ -141,12 +141,12 @@ def test_a_make_up_saturday_in_a_rest_counts_as_the_working_day_it_is() -> None:
 
 def test_a_limit_that_had_run_out_before_the_rest_keeps_its_end() -> None:
     limit = clock("4 work-hours")
-    told(limit, DUE)
+    answered(limit, DUE)
     limit.level = BLUE
     limit.stop(china("03-02 16:00"))
     limit.go_on(china("03-04 16:00"), CALENDAR)
     assert limit.due_at == DUE
-    assert told(limit, china("03-05 15:00")) == [(ORANGE, china("03-05 15:00"), 420)], "7 hours at work, not 21"
+    assert answered(limit, china("03-05 15:00")) == [(ORANGE, china("03-05 15:00"), 420)], "7 hours at work, not 21"
 
 
 def test_a_clock_that_runs_is_not_moved_by_going_on() -> None:
@@ -158,9 +158,9 @@ def test_a_clock_that_runs_is_not_moved_by_going_on() -> None:
 def test_a_held_clock_tells_nothing_and_runs_on() -> None:
     limit = clock("4 work-hours")
     limit.held = True
-    assert (limit.next_at, told(limit, china("03-04 10:00"))) == (None, [])
+    assert (limit.next_at, answered(limit, china("03-04 10:00"))) == (None, [])
     limit.held = False
-    assert [level for level, _, _ in told(limit, china("03-04 10:00"))] == [BLUE, ORANGE]
+    assert [level for level, _, _ in answered(limit, china("03-04 10:00"))] == [BLUE, ORANGE]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from shared.documents import Paper
 from shared.documents.paper import numbered
 from shared.errors import Refused
 from shared.serials import Serial
-from tests.unit.reports.cases import CHECKER, MINUTE, MONDAY_NINE, OFFICER, RUBBISH, TIMETABLE, in_state
+from tests.unit.reports.cases import MINUTE, MONDAY_NINE, OFFICER, RUBBISH, TIMETABLE, VERIFIER, in_state
 
 NAMES = Names(district="衡阳高新区", unit="环境卫生管理所", category="暴露垃圾", community="银光社区")
 HEADING = Heading("〔2026〕第0007号", datetime(2026, 3, 2, 2, 30, tzinfo=UTC), "https://chuangwen.example/cases/1")
@@ -94,21 +94,21 @@ def test_a_receipt_tells_of_the_newest_reply() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "told"),
+    ("place", "expected"),
     [
         (Place(112.6, 26.88, "430476001004", ""), "银光社区，东经112.60000°，北纬26.88000°"),
         (Place(112.6, 26.88, "430476001004", "银光路口"), "银光社区，银光路口"),
     ],
 )
-def test_a_place_without_an_address_is_given_by_its_position(place: Place, told: str) -> None:
+def test_a_place_without_an_address_is_given_by_its_position(place: Place, expected: str) -> None:
     case = dataclasses.replace(in_state(CaseState.DISPATCHED, RUBBISH), place=place)
-    assert facts(order(case))["地点"] == told
+    assert facts(order(case))["地点"] == expected
 
 
-@pytest.mark.parametrize(("points", "told"), [("0.50", "0.5分"), ("10", "10分"), ("0", "0分"), ("2.25", "2.25分")])
-def test_points_are_written_as_people_write_them(points: str, told: str) -> None:
+@pytest.mark.parametrize(("points", "expected"), [("0.50", "0.5分"), ("10", "10分"), ("0", "0分"), ("2.25", "2.25分")])
+def test_points_are_written_as_people_write_them(points: str, expected: str) -> None:
     case = dataclasses.replace(in_state(CaseState.DISPATCHED, RUBBISH), points=Decimal(points))
-    assert facts(order(case))["超期扣分"] == told
+    assert facts(order(case))["超期扣分"] == expected
 
 
 def test_an_order_without_a_text_says_so() -> None:
@@ -187,5 +187,5 @@ def test_papers_and_numbers_are_told_apart() -> None:
 def reworked(note: str) -> Case:
     """A case whose first reply did not stand."""
     case = in_state(CaseState.REPLIED, RUBBISH)
-    case.verify(Act(CHECKER, MONDAY_NINE + 3 * MINUTE, TIMETABLE), False, note=note)
+    case.verify(Act(VERIFIER, MONDAY_NINE + 3 * MINUTE, TIMETABLE), False, note=note)
     return case

@@ -33,8 +33,8 @@ def test_nothing_personal_is_left_and_facts_and_figures_are() -> None:
     assert case.erased_at == LATER
     assert case.answers == {"floor": "3", "kinds": ("a", "b")}
     assert [(fact.at, fact.command, fact.by) for fact in case.timeline] == before
-    told = "".join(fact.note for fact in case.timeline)
-    assert told == "已电联*** ***"
+    found = "".join(fact.note for fact in case.timeline)
+    assert found == "已电联*** ***"
     assert case.place.address == "银光路口"
 
 
@@ -119,10 +119,10 @@ def canary() -> Case:
 @pytest.mark.parametrize("whole", [True, False], ids=["over", "going on"])
 def test_the_canary_is_nowhere_when_it_was_erased(whole: bool) -> None:
     case, redaction = canary(), Redaction((CANARY,))
-    told = erase(case, redaction, LATER, {"floor"}) if whole else forget_reporter(case, redaction)
+    found = erase(case, redaction, LATER, {"floor"}) if whole else forget_reporter(case, redaction)
     stored = repr(CASES.to_document(case, 1, 1)) + repr(case.snapshot())
     assert [trace for trace in TRACES if trace in stored] == []
-    assert [type(event) for event in told] == [CaseChanged], "whoever keeps what was told has to hear of it"
+    assert [type(event) for event in found] == [CaseChanged], "whoever keeps what was told has to hear of it"
     assert case.place.address.startswith("银光路口")
 
 

@@ -41,13 +41,13 @@ def test_a_row_is_read_by_its_headings_whatever_else_stands_there() -> None:
 
 
 def test_a_column_may_be_headed_differently() -> None:
-    told = {"工单编号": "1", "诉求内容": "路灯不亮", "所属社区": "祥光社区"}
-    order = SHEET.read(told)
+    content = {"工单编号": "1", "诉求内容": "路灯不亮", "所属社区": "祥光社区"}
+    order = SHEET.read(content)
     assert (order.id, order.text, order.community) == ("1", "路灯不亮", "祥光社区")
 
 
 @pytest.mark.parametrize(
-    ("told", "read"),
+    ("expected", "read"),
     [
         (20261123000017, "20261123000017"),
         (20261123000017.0, "20261123000017"),
@@ -56,13 +56,13 @@ def test_a_column_may_be_headed_differently() -> None:
         (" HY-1 ", "HY-1"),
     ],
 )
-def test_numbers_of_orders_survive_a_spreadsheet(told: object, read: str) -> None:
-    assert SHEET.number({"工单号": told}) == read
-    assert SHEET.read({**ROW, "工单号": told}).id == read
+def test_numbers_of_orders_survive_a_spreadsheet(expected: object, read: str) -> None:
+    assert SHEET.number({"工单号": expected}) == read
+    assert SHEET.read({**ROW, "工单号": expected}).id == read
 
 
 @pytest.mark.parametrize(
-    "told",
+    "expected",
     [
         "2026-11-23 08:40:00",
         "2026/11/23 8:40",
@@ -71,12 +71,12 @@ def test_numbers_of_orders_survive_a_spreadsheet(told: object, read: str) -> Non
         "2026-11-23T00:40:00Z",
     ],
 )
-def test_times_are_local_unless_they_say_otherwise(told: str) -> None:
-    assert SHEET.read({**ROW, "时间": told}).received_at == datetime(2026, 11, 23, 0, 40, tzinfo=UTC)
+def test_times_are_local_unless_they_say_otherwise(expected: str) -> None:
+    assert SHEET.read({**ROW, "时间": expected}).received_at == datetime(2026, 11, 23, 0, 40, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("told", "agreed"),
+    ("expected", "agreed"),
     [
         ("是", True),
         ("同意", True),
@@ -88,9 +88,9 @@ def test_times_are_local_unless_they_say_otherwise(told: str) -> None:
         ("", False),
     ],
 )
-def test_whoever_was_not_asked_agrees_to_nothing(told: object, agreed: bool) -> None:
-    assert SHEET.read({**ROW, "是否同意回访": told}).may_call is agreed
-    assert SHEET.read({**ROW, "是否公开": told}).may_publish is agreed
+def test_whoever_was_not_asked_agrees_to_nothing(expected: object, agreed: bool) -> None:
+    assert SHEET.read({**ROW, "是否同意回访": expected}).may_call is agreed
+    assert SHEET.read({**ROW, "是否公开": expected}).may_publish is agreed
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,9 @@ def test_a_mask_never_shows_more_than_seven_digits(phone: str) -> None:
 
 
 def test_neither_name_nor_number_is_in_a_repr() -> None:
-    told = repr(Person("王女士", "0734-8888888"))
-    assert "王" not in told
-    assert "8888" not in told
+    found = repr(Person("王女士", "0734-8888888"))
+    assert "王" not in found
+    assert "8888" not in found
 
 
 def test_what_people_say_of_themselves_is_checked() -> None:

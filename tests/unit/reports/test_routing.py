@@ -92,8 +92,8 @@ def test_windows_of_the_week_come_before_working_hours_and_those_before_all_hour
     day, outside = replace(always, unit="day", when=Hours.WORKING), replace(always, unit="u2", when=Hours.OUTSIDE)
     duty = replace(always, unit="night", when=LATE)
     evening = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-    told = {at: router(always, day, outside, duty).route(NOISE, PLACE, at).unit for at in (NOON, evening, NIGHT)}
-    assert told == {NOON: "day", evening: "u2", NIGHT: "night"}
+    text = {at: router(always, day, outside, duty).route(NOISE, PLACE, at).unit for at in (NOON, evening, NIGHT)}
+    assert text == {NOON: "day", evening: "u2", NIGHT: "night"}
     assert router(always, duty).route(NOISE, PLACE, NOON).unit == "u1"
 
 

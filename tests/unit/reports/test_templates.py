@@ -27,8 +27,8 @@ def a_template(text: str = "已整改", step: str = "reply", **more: object) -> 
 
 
 def load(folder: Path, *templates: dict[str, object]) -> Templates:
-    told = {"version": 3, "effective_from": "2026-01-01", "templates": templates}
-    (folder / "templates.json").write_text(json.dumps(told))
+    content = {"version": 3, "effective_from": "2026-01-01", "templates": templates}
+    (folder / "templates.json").write_text(json.dumps(content))
     return Templates.load(folder, {"street-light"})
 
 
@@ -83,9 +83,9 @@ def test_a_code_is_given_once(tmp_path: Path) -> None:
 
 def test_every_place_is_filled_by_the_case() -> None:
     case = registered(LAMP, TO_OFFICE)
-    told = placeholders(case, NAMES, MONDAY_NINE)
-    assert set(told) == set(PLACEHOLDERS)
-    assert told == {
+    found = placeholders(case, NAMES, MONDAY_NINE)
+    assert set(found) == set(PLACEHOLDERS)
+    assert found == {
         "case": case.id,
         "category": "路灯不亮",
         "community": "银光社区",
@@ -97,7 +97,7 @@ def test_every_place_is_filled_by_the_case() -> None:
     }
     assert placeholders(registered(), NAMES, MONDAY_NINE)["due"] == "2026年3月2日15:00"
     text = "、".join(f"{{{name}}}" for name in PLACEHOLDERS)
-    assert "{" not in Template("t", Command.REPLY, Name("", ""), text).fill(told)
+    assert "{" not in Template("t", Command.REPLY, Name("", ""), text).fill(found)
 
 
 def test_steps_are_those_that_take_words() -> None:

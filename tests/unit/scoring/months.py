@@ -62,7 +62,7 @@ class Months:
         self._told += 1
         cap = CAPS[rule] if worth is None else worth
         bucket = f"rule:{rule}" if worth is None else f"standard:{standard}@{SCHEME.version}"
-        told = ChargeMade(
+        found = ChargeMade(
             unit=unit,
             case=f"c{self._told}",
             category="exposed-rubbish",
@@ -77,14 +77,14 @@ class Months:
             bucket=None if cap is None else bucket,
             cap=cap,
         )
-        await self._tell(f"c{self._told}:{unit}", told)
+        await self._tell(f"c{self._told}:{unit}", found)
 
     async def take_back(self, unit: str, number: int) -> None:
         """An order to take a row back."""
         self._told += 1
         basis, now = f"decision/{self._told}", self.clock.now()
-        told = ReversalOrdered(unit=unit, number=number, basis=basis, happened_at=now)
-        await self._tell(f"d{self._told}:{unit}", told)
+        found = ReversalOrdered(unit=unit, number=number, basis=basis, happened_at=now)
+        await self._tell(f"d{self._told}:{unit}", found)
 
     async def freeze(self, period: str) -> None:
         await self._run(lambda uow: freeze(uow, self.store, period, set(GROUPS), "office-1"))
@@ -96,12 +96,12 @@ class Months:
         )
 
     async def archive(self, period: str, *, unsealed: bool = False) -> bytes:
-        told = await contents(self.store, period, unsealed=unsealed)
-        async with aclosing(archive(self.store, told, GROUPS)) as pieces:
+        found = await contents(self.store, period, unsealed=unsealed)
+        async with aclosing(archive(self.store, found, GROUPS)) as pieces:
             return b"".join([piece async for piece in pieces])
 
-    async def _tell(self, about: str, told: EventModel) -> None:
-        await self._run(lambda uow: tell_ledger(uow, about, told))
+    async def _tell(self, about: str, content: EventModel) -> None:
+        await self._run(lambda uow: tell_ledger(uow, about, content))
 
     async def _run(self, command: Callable[[UnitOfWork], Awaitable[object]]) -> None:
         events: list[Event] = []
@@ -119,30 +119,30 @@ class Months:
 
 async def two_months(months: Months | None = None) -> Months:
     """October and November 2026 published: caps, a bonus, rows taken back in and after their month, late rows."""
-    told = months or await Months().begin()
-    october = told.clock.now()
-    await told.charge("huaxing", "0.5")
+    found = months or await Months().begin()
+    october = found.clock.now()
+    await found.charge("huaxing", "0.5")
     for _ in range(3):
-        await told.charge("huaxing", "0.9", "acknowledged-late")
-    await told.charge("jinshan", "1", "finding")
-    await told.charge("jinshan", "-3", "bonus")
-    await told.charge("jinshan", "-4", "bonus")
-    await told.take_back("huaxing", 2)
-    told.clock.set(datetime(2026, 11, 3, 2, tzinfo=UTC))
-    await told.charge("huaxing", "2", "finding")
-    await told.freeze("2026-10")
-    await told.charge("huaxing", "1", "finding", at=october)
-    await told.charge("yinguang", "0.25", at=october)
-    await told.take_back("jinshan", 1)
-    await told.publish("2026-10")
-    await told.charge("huaxing", "19.5", "finding")
-    told.clock.set(datetime(2026, 12, 2, 2, tzinfo=UTC))
-    await told.charge("jinshan", "7")
+        await found.charge("huaxing", "0.9", "acknowledged-late")
+    await found.charge("jinshan", "1", "finding")
+    await found.charge("jinshan", "-3", "bonus")
+    await found.charge("jinshan", "-4", "bonus")
+    await found.take_back("huaxing", 2)
+    found.clock.set(datetime(2026, 11, 3, 2, tzinfo=UTC))
+    await found.charge("huaxing", "2", "finding")
+    await found.freeze("2026-10")
+    await found.charge("huaxing", "1", "finding", at=october)
+    await found.charge("yinguang", "0.25", at=october)
+    await found.take_back("jinshan", 1)
+    await found.publish("2026-10")
+    await found.charge("huaxing", "19.5", "finding")
+    found.clock.set(datetime(2026, 12, 2, 2, tzinfo=UTC))
+    await found.charge("jinshan", "7")
     for points in ("1", "0.75"):
-        await told.charge("yinguang", points, "finding", standard="I-1.1", worth=Decimal("1.5"))
-    await told.take_back("huaxing", 6)
-    await told.freeze("2026-11")
-    await told.charge("huaxing", "3", at=told.clock.now() - timedelta(days=3))
-    await told.take_back("huaxing", 1)
-    await told.publish("2026-11")
-    return told
+        await found.charge("yinguang", points, "finding", standard="I-1.1", worth=Decimal("1.5"))
+    await found.take_back("huaxing", 6)
+    await found.freeze("2026-11")
+    await found.charge("huaxing", "3", at=found.clock.now() - timedelta(days=3))
+    await found.take_back("huaxing", 1)
+    await found.publish("2026-11")
+    return found

@@ -44,7 +44,7 @@ async def only(world: World) -> Measure:
 
 
 @pytest.mark.parametrize(
-    ("told", "rung"),
+    ("expected", "rung"),
     [
         (overdue(Level.BLUE), "reminder"),
         (overdue(Level.BLUE, Stage.ACKNOWLEDGE), "reminder"),
@@ -56,9 +56,9 @@ async def only(world: World) -> Measure:
         (rework(7), "talk"),
     ],
 )
-async def test_what_happens_to_a_case_calls_for_the_rung_of_the_data(told: EventModel, rung: str) -> None:
+async def test_what_happens_to_a_case_calls_for_the_rung_of_the_data(expected: EventModel, rung: str) -> None:
     world = World.new()
-    await world.hear(told)
+    await world.hear(expected)
     await world.tick()
     measure = await only(world)
     assert (measure.rung, measure.unit, measure.cause.case) == (rung, UNIT, CASE)
@@ -66,7 +66,7 @@ async def test_what_happens_to_a_case_calls_for_the_rung_of_the_data(told: Event
 
 
 @pytest.mark.parametrize(
-    "told",
+    "expected",
     [
         overdue(Level.ORANGE, Stage.ACKNOWLEDGE),
         overdue(stage=Stage.VERIFY),
@@ -75,9 +75,9 @@ async def test_what_happens_to_a_case_calls_for_the_rung_of_the_data(told: Event
         closed(),
     ],
 )
-async def test_what_the_data_does_not_name_calls_for_nothing(told: EventModel) -> None:
+async def test_what_the_data_does_not_name_calls_for_nothing(expected: EventModel) -> None:
     world = World.new()
-    await world.hear(told)
+    await world.hear(expected)
     assert await world.tick() == 0
     assert await world.store.find(MATTERS, {}) == []
 

@@ -39,20 +39,20 @@ def published(content: Content = BLACK) -> RedBlackList:
 
 
 def test_an_item_says_district_street_venue_and_one_sentence_and_the_group_signs() -> None:
-    told = paper(published(), TERMS, HENGYANG.name.zh, "https://chuangwen.example/lists/4d8f")
-    assert told.title == "衡阳高新区创建全国文明城市\n2026年11月黑榜"
-    assert told.number == "黑榜〔2026〕第0001号"
-    assert told.opening[1:] == (
+    events = paper(published(), TERMS, HENGYANG.name.zh, "https://chuangwen.example/lists/4d8f")
+    assert events.title == "衡阳高新区创建全国文明城市\n2026年11月黑榜"
+    assert events.number == "黑榜〔2026〕第0001号"
+    assert events.opening[1:] == (
         "■ 衡阳高新区华兴街道祥光社区祥光农贸市场（农贸市场）：摊位占道经营，过道堵塞。",
         "■ 环境卫生服务中心：交办问题逾期未回复。",
     )
-    assert told.signature == "创文督导一组"
+    assert events.signature == "创文督导一组"
 
 
 def test_a_paper_is_the_same_every_time() -> None:
-    told = paper(published(), TERMS, HENGYANG.name.zh, "https://chuangwen.example/lists/4d8f")
-    assert to_pdf(told) == to_pdf(told)
-    assert to_docx(told) == to_docx(told)
+    events = paper(published(), TERMS, HENGYANG.name.zh, "https://chuangwen.example/lists/4d8f")
+    assert to_pdf(events) == to_pdf(events)
+    assert to_docx(events) == to_docx(events)
 
 
 def test_a_list_that_is_not_published_has_no_paper() -> None:
@@ -171,8 +171,8 @@ def test_every_step_is_possible_in_its_states_only_and_counts(state: ListState, 
 def test_what_is_told_of_a_list_when_it_is_public_and_when_it_is_not_any_more() -> None:
     listed = drafted()
     listed.approve(1, LEADER, NOON)
-    told = listed.publish(2026, 7, LEADER, NOON)
-    assert (told.number, told.kind, [item.venue or item.unit for item in told.items]) == (
+    events = listed.publish(2026, 7, LEADER, NOON)
+    assert (events.number, events.kind, [item.venue or item.unit for item in events.items]) == (
         "〔2026〕第0007号",
         ListKind.BLACK,
         ["祥光农贸市场", "huanwei"],

@@ -55,9 +55,9 @@ def lost(situation: Situation, occurred: date) -> Decimal:
     return points_at_stake(applied(g15(), situation, occurred, occurred))
 
 
-def event(**told: object) -> NegativeEvent:
+def event(**fields: object) -> NegativeEvent:
     made = NegativeEvent("e", "G15", 1, "yingji", NOON, NOON, "reporter", [Evidence("通报", (), NOON, "reporter")])
-    return replace(made, **told)  # type: ignore[arg-type]
+    return replace(made, **fields)  # type: ignore[arg-type]
 
 
 def decision(state: EventState, by: str = "leader", at: datetime = NOON) -> Decision:
@@ -141,21 +141,21 @@ def test_a_later_edition_adds_and_changes_nothing_that_is_there() -> None:
     assert after.situations == SAMPLE.situations
 
 
-def told(today: date, situation: Situation = NOMINATED, days: int = 30) -> list[tuple[Alarm, date, int]]:
+def answered(today: date, situation: Situation = NOMINATED, days: int = 30) -> list[tuple[Alarm, date, int]]:
     return [(each.alarm, each.day, each.days) for each in warnings_of([g15()], situation, [], today, days)]
 
 
 def test_it_is_told_in_time_that_a_window_opens_and_that_it_closes() -> None:
     opens = TEST.replace(year=2025)
-    assert told(opens - timedelta(days=31)) == []
-    assert told(opens - timedelta(days=30)) == [(Alarm.OPENS, opens, 30)]
-    assert told(opens - timedelta(days=1)) == [(Alarm.OPENS, opens, 1)]
-    assert told(opens) == []
-    assert told(TEST - timedelta(days=31)) == []
-    assert told(TEST - timedelta(days=30)) == [(Alarm.CLOSES, TEST, 30)]
-    assert told(TEST - timedelta(days=1), days=0) == []
-    assert told(TEST) == [(Alarm.DATE_PAST, TEST, 0)]
-    assert told(TEST + timedelta(days=9)) == [(Alarm.DATE_PAST, TEST, -9)]
+    assert answered(opens - timedelta(days=31)) == []
+    assert answered(opens - timedelta(days=30)) == [(Alarm.OPENS, opens, 30)]
+    assert answered(opens - timedelta(days=1)) == [(Alarm.OPENS, opens, 1)]
+    assert answered(opens) == []
+    assert answered(TEST - timedelta(days=31)) == []
+    assert answered(TEST - timedelta(days=30)) == [(Alarm.CLOSES, TEST, 30)]
+    assert answered(TEST - timedelta(days=1), days=0) == []
+    assert answered(TEST) == [(Alarm.DATE_PAST, TEST, 0)]
+    assert answered(TEST + timedelta(days=9)) == [(Alarm.DATE_PAST, TEST, -9)]
 
 
 def test_items_with_one_window_are_told_together() -> None:
@@ -179,24 +179,24 @@ def test_it_is_told_that_a_suspension_is_about_to_end() -> None:
 def test_it_is_cleared_from_suspicion_or_after_it_was_confirmed_and_that_is_the_end(
     way: tuple[EventState, ...],
 ) -> None:
-    told = event()
+    events = event()
     for state in way:
-        told.confirm(decision(state), Decimal(3))
-    told.clear(decision(EventState.CLEARED))
-    assert told.state is EventState.CLEARED
+        events.confirm(decision(state), Decimal(3))
+    events.clear(decision(EventState.CLEARED))
+    assert events.state is EventState.CLEARED
     with pytest.raises(Refused, match="negative-event-state"):
-        told.clear(decision(EventState.CLEARED))
+        events.clear(decision(EventState.CLEARED))
     with pytest.raises(Refused, match="negative-event-state"):
-        told.confirm(decision(EventState.CONFIRMED), Decimal(3))
+        events.confirm(decision(EventState.CONFIRMED), Decimal(3))
     with pytest.raises(Refused, match="negative-event-state"):
-        told.add(Evidence("补充", (), NOON, "office"))
+        events.add(Evidence("补充", (), NOON, "office"))
 
 
 def test_it_is_confirmed_once() -> None:
-    told = event()
-    told.confirm(decision(EventState.CONFIRMED), Decimal(3))
+    events = event()
+    events.confirm(decision(EventState.CONFIRMED), Decimal(3))
     with pytest.raises(Refused, match="negative-event-state"):
-        told.confirm(decision(EventState.CONFIRMED, by="office"), Decimal(3))
+        events.confirm(decision(EventState.CONFIRMED, by="office"), Decimal(3))
 
 
 @pytest.mark.parametrize(

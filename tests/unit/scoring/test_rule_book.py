@@ -46,12 +46,14 @@ VALUES: dict[str, tuple[Any, Any]] = {
 """Two values of each field that rules may ask about."""
 
 
-def a_rule(code: str = "rework", version: int = 1, since: str = "2026-01-01", table: Table = HALF, **told: Any) -> Rule:
-    return Rule(code, version, since, told.pop("when", FactKind.REWORK), table, **told)
+def a_rule(
+    code: str = "rework", version: int = 1, since: str = "2026-01-01", table: Table = HALF, **fields: Any
+) -> Rule:
+    return Rule(code, version, since, fields.pop("when", FactKind.REWORK), table, **fields)
 
 
-def a_fact(at: datetime = NOON, kind: FactKind = FactKind.REWORK, **told: Any) -> Fact:
-    return Fact("decisions/1", kind, "huanwei", "C-1", at, at, **told)
+def a_fact(at: datetime = NOON, kind: FactKind = FactKind.REWORK, **fields: Any) -> Fact:
+    return Fact("decisions/1", kind, "huanwei", "C-1", at, at, **fields)
 
 
 BOOK = RuleBook(CURRENT, 3, [a_rule(), a_rule("reopened", when=FactKind.REOPENED)])
@@ -292,6 +294,6 @@ async def test_every_edition_is_in_the_audit_chain_with_what_it_added() -> None:
     editions = await store.find(RULE_EDITIONS, {}, [("number", 1)])
     assert verify(rows) is None
     assert [(row.number, row.who) for row in rows] == [(1, commands.FILE), (2, "chief"), (3, "chief")]
-    told = [{f"{rule.code}@{rule.version}": fingerprint(rule) for rule in edition.rules} for edition in editions]
-    assert [row.detail for row in rows] == told
+    found = [{f"{rule.code}@{rule.version}": fingerprint(rule) for rule in edition.rules} for edition in editions]
+    assert [row.detail for row in rows] == found
     assert [rule for edition in editions for rule in edition.rules] == (await book_of(store)).rules

@@ -56,7 +56,7 @@ class Pdf:
         numbers = [number for number, head in self._heads.items() if b"/Subtype /Image" in head]
         return [self._image(number) for number in numbers]
 
-    def told(self, key: str) -> str:
+    def field(self, key: str) -> str:
         """An entry of what the file says of itself."""
         [value] = [
             found[1] for head in self._heads.values() if (found := re.search(rb"/%s <(\w+)>" % key.encode(), head))

@@ -104,7 +104,7 @@ class _Memory:
     def kept(self, body: bytes) -> bytes:
         return self.vault.seal(body.decode()).encode() if self.vault else body
 
-    def told(self, kept: bytes) -> bytes:
+    def opened(self, kept: bytes) -> bytes:
         return self.vault.open(kept.decode()).encode() if self.vault else kept
 
 
@@ -132,7 +132,7 @@ async def answer_each(request: Request, commands: Mapping[str, Command]) -> Resp
         except (DomainError, Conflict, Unavailable) as error:
             earlier = await store.recall(part) if part and not isinstance(error, Unavailable) else None
             if earlier is None:
-                return {"id": name, "problem": problem_of(error).told(request)}
+                return {"id": name, "problem": problem_of(error).content(request)}
             body = earlier.body
         return {"id": name, "answer": json.loads(body)}
 
@@ -168,7 +168,7 @@ def _replayed(earlier: Remembered, memory: _Memory, location: str | None) -> Res
     if not memory.fits(earlier.fingerprint):
         raise Invalid("idempotency-key-reused", field=HEADER)
     telemetry.IDEMPOTENT_REPLAYS.inc()
-    response = _response(memory.told(earlier.body), earlier.status, location)
+    response = _response(memory.opened(earlier.body), earlier.status, location)
     response.headers[REPLAYED] = "true"
     return response
 

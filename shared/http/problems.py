@@ -43,16 +43,16 @@ class Problem:
 
     def answer(self, request: Request) -> Response:
         """The response, in the caller's language."""
-        body = json.dumps(self.told(request), ensure_ascii=False, default=str)
+        body = json.dumps(self.content(request), ensure_ascii=False, default=str)
         headers = {"content-language": _spoken(request), **self.headers}
         return Response(body, self.status, headers, MEDIA_TYPE)
 
-    def told(self, request: Request) -> dict[str, object]:
+    def content(self, request: Request) -> dict[str, object]:
         """Its members, in the caller's language."""
         messages: Messages = request.app.state.messages
-        return self._told(messages, _spoken(request), request.scope.get("request_id"))
+        return self._content(messages, _spoken(request), request.scope.get("request_id"))
 
-    def _told(self, messages: Messages, spoken: Language, request_id: str | None) -> dict[str, object]:
+    def _content(self, messages: Messages, spoken: Language, request_id: str | None) -> dict[str, object]:
         title = messages.text(self.code, spoken, self.params)
         content: dict[str, object] = {
             **self.params,
@@ -64,7 +64,7 @@ class Problem:
             "request_id": request_id,
         }
         if self.errors:
-            content["errors"] = errors = [error.told(messages, spoken) for error in self.errors]
+            content["errors"] = errors = [error.content(messages, spoken) for error in self.errors]
             content["detail"] = "; ".join(
                 f"{error['field']}: {error['message']}" for error in errors[:MAX_FIELD_ERRORS]
             )
@@ -85,7 +85,7 @@ class FieldError:
     code: str
     params: Mapping[str, object]
 
-    def told(self, messages: Messages, spoken: Language) -> dict[str, object]:
+    def content(self, messages: Messages, spoken: Language) -> dict[str, object]:
         message = messages.text(self.code, spoken, self.params)
         return {**self.params, "field": self.field, "code": self.code, "message": message}
 

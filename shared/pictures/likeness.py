@@ -48,10 +48,10 @@ class Likeness:
         columns = grey.resize((8, 9), Image.Resampling.BOX).tobytes()
         across = [rows[at + 1] - rows[at] for at in range(72) if at % 9 < 8]
         down = [columns[at + 8] - columns[at] for at in range(64)]
-        return cls.told(_bits(across), _bits(down)) if _tells(across) and _tells(down) else None
+        return cls.of_bits(_bits(across), _bits(down)) if _tells(across) and _tells(down) else None
 
     @classmethod
-    def told(cls, across: int, down: int) -> Likeness:
+    def of_bits(cls, across: int, down: int) -> Likeness:
         """The likeness of these bits, the first neighbours' in the lowest."""
         quarters = ((across >> BAND_BITS * place) % 2**BAND_BITS for place in range(BANDS))
         bands = tuple(place << BAND_BITS | quarter for place, quarter in enumerate(quarters))

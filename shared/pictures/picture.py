@@ -154,7 +154,7 @@ class Picture:
             Kind(header["kind"]),
             int(header["width"]),
             int(header["height"]),
-            Likeness.told(int(likeness["across"], 16), int(likeness["down"], 16)) if likeness else None,
+            Likeness.of_bits(int(likeness["across"], 16), int(likeness["down"], 16)) if likeness else None,
             Hint(place, taken_at) if place or taken_at else None,
             copies,
         )

@@ -53,13 +53,13 @@ def keeps(read: Any, content: Any) -> bool:
     return bool(read == content)
 
 
-def told_fields(schema: Schema, data: Any, at: str = "") -> Iterator[str]:
+def announced_fields(schema: Schema, data: Any, at: str = "") -> Iterator[str]:
     """Paths of the fields that the data fills with something else than their default."""
     for name, part in schema.get("properties", {}).items():
         if name in data and data[name] != part.get("default", ...):
             yield f"{at}.{name}"
             if isinstance(data[name], dict):
-                yield from told_fields(part, data[name], f"{at}.{name}")
+                yield from announced_fields(part, data[name], f"{at}.{name}")
 
 
 def all_fields(schema: Schema, at: str = "") -> Iterator[str]:
@@ -95,7 +95,7 @@ def test_the_examples_of_a_topic_show_every_field_in_use(topic: str) -> None:
         field
         for name, schema in schemas.items()
         for value in examples(name).values()
-        for field in told_fields(schema, json.loads(value))
+        for field in announced_fields(schema, json.loads(value))
     }
     assert {field for schema in schemas.values() for field in all_fields(schema)} == shown
 

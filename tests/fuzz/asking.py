@@ -28,7 +28,7 @@ CHECKS = [status_code_conformance, content_type_conformance, response_schema_con
 STREAM, JSON = "text/event-stream", "application/json"
 TIMEOUT = 20
 """Seconds; what takes longer counts as a fault of the service."""
-TOLD = 3
+REPORTED = 3
 """Examples told of one finding."""
 Operation = APIOperation[Any, Any, Any, Any]
 serializer.alias("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "application/octet-stream")
@@ -163,7 +163,7 @@ class Caller:
         else:
             self.figures.undocumented += 1
         operation = f"{case.method} {case.path}"
-        if sum(each.operation == operation and each.kind == kind for each in self.findings) < TOLD:
+        if sum(each.operation == operation and each.kind == kind for each in self.findings) < REPORTED:
             self.findings.append(Finding(kind, operation, self.figures.role, text, _curl(case)))
 
 

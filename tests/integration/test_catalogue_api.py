@@ -294,9 +294,9 @@ async def test_a_newer_file_is_adopted_and_an_older_one_leaves_what_the_office_e
             assert points == {"exposed-rubbish": "0.5", "graffiti": "8", "noise": "0.5"}
             assert (await shown(process, "loud-music"))["version"] == 4
     assert await reports.runtime.store.count(CATEGORY_VERSIONS, {"category.code": "graffiti"}) == 3
-    rows_told = await reports.runtime.store.find(AUDIT, {"chain": "catalogue"}, [("number", 1)])
-    assert rows_told[-1].detail == {"graffiti": "9", "loud-music": "4"}
-    assert audit.verify(rows_told) is None
+    entries = await reports.runtime.store.find(AUDIT, {"chain": "catalogue"}, [("number", 1)])
+    assert entries[-1].detail == {"graffiti": "9", "loud-music": "4"}
+    assert audit.verify(entries) is None
 
 
 async def test_answers_are_kept_with_the_case_and_never_told_outside(reports: Inside) -> None:

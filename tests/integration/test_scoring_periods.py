@@ -348,7 +348,7 @@ class Live:
         """Late acknowledgements on the days of December, of each unit in turn, a tenth of a point each."""
         for number in range(first, last):
             found = ChargeMade(
-                unit=TOLD[number % len(TOLD)],
+                unit=LATE[number % len(LATE)],
                 case=f"c{number}",
                 category="exposed-rubbish",
                 rule="acknowledged-late",
@@ -367,7 +367,7 @@ class Live:
         """Returns when the ledgers have so many rows."""
 
         async def look() -> bool:
-            pages = [(await self.http.get(f"/units/{unit}/ledger")).json()["rows"] for unit in TOLD]
+            pages = [(await self.http.get(f"/units/{unit}/ledger")).json()["rows"] for unit in LATE]
             return bool(sum(pages) >= at_least)
 
         await eventually(look)
@@ -399,7 +399,7 @@ class Live:
         return self.run("export", "--period", "2026-12", "--out", str(file))
 
 
-TOLD = ("huaxing", "jinshan", "yinguang", "chengguan")
+LATE = ("huaxing", "jinshan", "yinguang", "chengguan")
 
 
 @pytest.fixture
@@ -429,11 +429,11 @@ async def test_charges_behind_the_freezing_of_their_month_count_in_the_next_and_
     await live.posted(180)
     rows = await live.rows()
     assert {(row.period, row.belongs_to) for row in rows} == {("2026-12", None), ("2027-01", "2026-12")}
-    assert {unit: sum(row.points for row in rows if row.unit == unit) for unit in TOLD} == dict.fromkeys(TOLD, 2)
+    assert {unit: sum(row.points for row in rows if row.unit == unit) for unit in LATE} == dict.fromkeys(LATE, 2)
     await live.decide("proposal", "office")
     seal = await live.decide("publication", "leader")
     content = {place["unit"]: Decimal(place["points_lost"]) for place in seal["places"]}
-    assert {f"{unit}:2026-12": content[unit] for unit in TOLD} == recompute(row for row in rows if not row.belongs_to)
+    assert {f"{unit}:2026-12": content[unit] for unit in LATE} == recompute(row for row in rows if not row.belongs_to)
 
 
 async def test_a_published_month_is_exported_and_verified_offline_and_a_planted_change_is_named(

@@ -136,7 +136,7 @@ def test_the_same_paper_is_the_same_file_in_every_process(to_file: Callable[[Pap
 def test_files_tell_of_the_paper_and_not_of_the_machine() -> None:
     pdf = to_pdf(ORDER)
     assert b"/CreationDate (D:20261123003000+08'00')" in pdf
-    assert (Pdf(pdf).told("Title"), Pdf(pdf).told("Author")) == (ORDER.title + ORDER.number, ORDER.issuer)
+    assert (Pdf(pdf).field("Title"), Pdf(pdf).field("Author")) == (ORDER.title + ORDER.number, ORDER.issuer)
     docx = to_docx(ORDER)
     core = Document(BytesIO(docx)).core_properties
     assert (core.title, core.author, core.last_modified_by) == (

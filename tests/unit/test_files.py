@@ -546,8 +546,8 @@ def test_a_picture_with_nothing_in_it_is_like_none(image: Image.Image) -> None:
     flipped=st.sets(st.integers(0, 63), max_size=MOST_DIFFERING),
 )
 def test_whoever_is_near_is_found_by_a_band(bits: int, flipped: set[int]) -> None:
-    one = Likeness.told(bits, 0)
-    other = Likeness.told(bits ^ sum(1 << bit for bit in flipped), 0)
+    one = Likeness.of_bits(bits, 0)
+    other = Likeness.of_bits(bits ^ sum(1 << bit for bit in flipped), 0)
     assert one.difference(other) == len(flipped)
     for most in range(len(flipped), MOST_DIFFERING + 1):
         assert not set(one.probes(most)).isdisjoint(other.bands)

@@ -255,7 +255,7 @@ class _Telling:
         return TrackedView(
             case=case.id,
             part=tracker.part,
-            merged=tracker.own.id if tracker.own is not case else None,
+            merged=tracker.reported.id if tracker.reported is not case else None,
             kind=case.kind,
             state=case.state,
             words=self.state(case),

@@ -96,11 +96,11 @@ async def holder_of_account(reporters: Reporters, account: str, id: str) -> Hold
 
 async def tracker_of(uow: UnitOfWork, holder: Holder) -> Tracker:
     """What the holder sees: the case, or the one that it is merged into as long as it is."""
-    own = await uow.get(CASES, holder.case)
-    shown = await uow.get(CASES, own.merged_into) if own.merged_into else own
+    reported = await uow.get(CASES, holder.case)
+    shown = await uow.get(CASES, reported.merged_into) if reported.merged_into else reported
     if holder.follows:
-        return Tracker(Part.FOLLOWER, own, shown)
-    return Tracker(Part.REPORTER if shown is own else Part.MERGED, own, shown)
+        return Tracker(Part.FOLLOWER, reported, shown)
+    return Tracker(Part.REPORTER if shown is reported else Part.MERGED, reported, shown)
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ async def tracker_with_a_say(uow: UnitOfWork, reporters: Reporters, district: Di
     tracker = await tracker_of(uow, by.holder)
     if tracker.part is Part.FOLLOWER:
         raise Forbidden("say-of-reporters")
-    reporter = tracker.own.reporter
+    reporter = tracker.reported.reporter
     digests = [digest for digest in (reporter.account, reporter.phone) if digest] if reporter else []
     await reporters.refuse_banned([*marks_of_address(by.address), *digests], uow.now)
     terms = district.reporting

@@ -74,14 +74,14 @@ def erase(case: Case, redaction: Redaction, now: datetime, figures: Collection[s
     if not case.is_shown:
         case.place = replace(case.place, address="")
     case.erased_at = now
-    return _told_if_changed(case, before)
+    return _if_changed(case, before)
 
 
 def forget_reporter(case: Case, redaction: Redaction) -> Events:
     """Nobody can tell any more who reported; what the handling still needs stays, without names and numbers."""
     before = case.snapshot()
     _redact(case, redaction)
-    return _told_if_changed(case, before)
+    return _if_changed(case, before)
 
 
 def forget_merged(case: Case, redaction: Redaction, merged: str) -> Events:
@@ -90,7 +90,7 @@ def forget_merged(case: Case, redaction: Redaction, merged: str) -> Events:
     _redact(case, redaction)
     case.reporter, case.tracking = reporter, tracking
     case.timeline = [_erased(fact) if of_reporter(fact) and fact.who == merged else fact for fact in case.timeline]
-    return _told_if_changed(case, before)
+    return _if_changed(case, before)
 
 
 def of_reporter(fact: Fact) -> bool:
@@ -117,6 +117,6 @@ def _erased(fact: Fact) -> Fact:
     return fact
 
 
-def _told_if_changed(case: Case, before: CaseSnapshot) -> Events:
+def _if_changed(case: Case, before: CaseSnapshot) -> Events:
     after = case.snapshot()
     return (CaseChanged(case=after),) if after != before else ()

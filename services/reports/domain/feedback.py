@@ -24,7 +24,7 @@ class Part(StrEnum):
     MERGED = "merged"
     """What they reported was merged into it: one problem, told by several."""
     FOLLOWER = "follower"
-    """They want to know how it goes; the say is the reporters'."""
+    """They want to know how it goes; the feedback is the reporters'."""
 
 
 class Feedback(StrEnum):
@@ -53,23 +53,23 @@ class Line:
 class Tracker:
     """Somebody who holds a code (or an account): `own` is the case the code is of, `case` the one that it shows.
 
-    The two differ as long as `own` is merged; nothing of either is moved.
+    The two differ as long as `reported` is merged; nothing of either is moved.
     """
 
     part: Part
-    own: Case
+    reported: Case
     case: Case
 
     @property
     def actor(self) -> Actor:
         """In which capacity they act on `case`; among several reporters their lines are told apart by their case."""
-        return Actor(frozenset({Side.REPORTER}), None, "" if self.own is self.case else self.own.id)
+        return Actor(frozenset({Side.REPORTER}), None, "" if self.reported is self.case else self.reported.id)
 
     def may(self, now: datetime, timetable: Timetable) -> list[Feedback]:
         """What they may do now, in the order of `Feedback`."""
         if self.part is Part.FOLLOWER:
             return []
-        return [say for say in Feedback if self._allows(say, now, timetable)]
+        return [each for each in Feedback if self._allows(each, now, timetable)]
 
     def object_until(self, timetable: Timetable) -> datetime | None:
         """Until when they may say that it is not in order; None while the case is not closed."""
@@ -78,39 +78,39 @@ class Tracker:
 
     def lines(self) -> list[Line]:
         """The history, earliest first: what happened, what the unit replied, what was asked, what they wrote."""
-        before = [] if self.own is self.case else [line for line in self._told(self.own) if line.mine]
-        return sorted([*before, *self._told(self.case)], key=lambda line: line.at)
+        before = [] if self.reported is self.case else [line for line in self._shown_lines(self.reported) if line.mine]
+        return sorted([*before, *self._shown_lines(self.case)], key=lambda line: line.at)
 
     def said_since(self, moment: datetime) -> int:
         """How often they have had their say about the case since then; filing it does not count."""
         said = [fact for fact in self.case.timeline if fact.at >= moment and fact.command is not Command.REGISTER]
         return sum(self._wrote(self.case, fact) for fact in said)
 
-    def _allows(self, say: Feedback, now: datetime, timetable: Timetable) -> bool:
-        case, own = self.case, self.part is Part.REPORTER
-        command = _COMMANDS[say]
+    def _allows(self, feedback: Feedback, now: datetime, timetable: Timetable) -> bool:
+        case, reporting = self.case, self.part is Part.REPORTER
+        command = _COMMANDS[feedback]
         room = TALK_LIMIT if command in TALK else FACTS_LIMIT
         if len(case.timeline) >= room or (case.state, command) not in TRANSITIONS:
             return False
-        if say is Feedback.ANSWER:
-            return own and case.state is CaseState.WAITING
-        if say is Feedback.OBJECT:
+        if feedback is Feedback.ANSWER:
+            return reporting and case.state is CaseState.WAITING
+        if feedback is Feedback.OBJECT:
             until = self.object_until(timetable)
             return case.kind is Kind.PROBLEM and until is not None and now <= until
-        if say is Feedback.WITHDRAW:
-            return own and all(fact.command is not Command.WITHDRAW for fact in case.timeline)
-        return say is not Feedback.RATE or case.kind is Kind.PROBLEM
+        if feedback is Feedback.WITHDRAW:
+            return reporting and all(fact.command is not Command.WITHDRAW for fact in case.timeline)
+        return feedback is not Feedback.RATE or case.kind is Kind.PROBLEM
 
-    def _told(self, case: Case) -> Iterator[Line]:
+    def _shown_lines(self, case: Case) -> Iterator[Line]:
         for fact in case.timeline:
             mine = self._wrote(case, fact)
-            if fact.command in TOLD and (mine or fact.public or fact.command not in _OF_SOMEBODY):
+            if fact.command in SHOWN and (mine or fact.public or fact.command not in _OF_SOMEBODY):
                 yield Line(fact.at, fact.command, fact.by, *self._content(case, fact, mine), mine)
 
     def _wrote(self, case: Case, fact: Fact) -> bool:
         """Reporters' lines say nothing of who wrote them where the case is their own, and which is theirs elsewhere."""
-        own = "" if case is self.own else self.own.id
-        return self.part is not Part.FOLLOWER and of_reporter(fact) and fact.who == own
+        reporter = "" if case is self.reported else self.reported.id
+        return self.part is not Part.FOLLOWER and of_reporter(fact) and fact.who == reporter
 
     def _content(self, case: Case, fact: Fact, mine: bool) -> tuple[str, tuple[str, ...]]:
         """The words, for whom they were meant, and the photos that everybody may see."""
@@ -129,5 +129,5 @@ _COMMANDS = {
 }
 _INSIDE = frozenset({Command.ASK_EXTENSION, Command.REFUSE_EXTENSION, Command.CHILD_ENDED, Command.CHILD_REOPENED})
 _OF_SOMEBODY = frozenset({Command.COMMENT, Command.WITHDRAW, Command.OBJECT, Command.RATE})
-TOLD = frozenset(Command) - _INSIDE
+SHOWN = frozenset(Command) - _INSIDE
 """Commands that reporters hear of: most of them everybody who follows the case, some only whose they are."""

@@ -31,20 +31,20 @@ class Reporter:
 class Sight:
     """What somebody sees of a reporter: the masked name, the masked number; `opens`: both in full, with a reason.
 
-    `own`: only in cases of the own unit, and of the number only if the reporter agreed to be called.
+    `of_unit`: only in cases of the own unit, and of the number only if the reporter agreed to be called.
     """
 
     name: bool = False
     phone: bool = False
     opens: bool = False
-    own: bool = False
+    of_unit: bool = False
 
 
 SIGHTS: Mapping[str, Sight] = {
     "office": Sight(name=True, phone=True, opens=True),
     "dispatcher": Sight(name=True, phone=True, opens=True),
-    "liaison": Sight(name=True, phone=True, opens=True, own=True),
-    "officer": Sight(name=True, own=True),
+    "liaison": Sight(name=True, phone=True, opens=True, of_unit=True),
+    "officer": Sight(name=True, of_unit=True),
     "verifier": Sight(name=True),
     "leader": Sight(),
     "discipline": Sight(),
@@ -55,11 +55,11 @@ SIGHTS: Mapping[str, Sight] = {
 def sight_of(roles: Collection[str], *, in_charge: bool, may_call: bool) -> Sight:
     """What somebody with these roles sees of the reporter of a case; `in_charge`: their unit leads it."""
     held = [SIGHTS[role] for role in roles if role in SIGHTS]
-    held = [sight for sight in held if in_charge or not sight.own]
+    held = [sight for sight in held if in_charge or not sight.of_unit]
     return Sight(
         name=any(sight.name for sight in held),
-        phone=any(sight.phone and (may_call or not sight.own) for sight in held),
-        opens=any(sight.opens and (may_call or not sight.own) for sight in held),
+        phone=any(sight.phone and (may_call or not sight.of_unit) for sight in held),
+        opens=any(sight.opens and (may_call or not sight.of_unit) for sight in held),
     )
 
 

@@ -125,17 +125,17 @@ class Router:
         """
         around = (areas.grid, areas.community, areas.subdistrict, ANY)
         for area, why in zip(around, _OF_CATEGORY, strict=True):
-            yield from self._told_by_rows(category.code, category.name, area, why)
+            yield from self._by_rows(category.code, category.name, area, why)
         yield _Rule(Why.CATEGORY, _quoted(category.name), category.unit, category.triage)
         for area, why in zip(around, _OF_AREA, strict=True):
-            yield from self._told_by_rows(ANY, None, area, why)
+            yield from self._by_rows(ANY, None, area, why)
         for area, why in ((areas.community, Why.COMMUNITY), (areas.subdistrict, Why.SUBDISTRICT)):
             if area in self._answerable:
                 name = self._name(area)
                 subject = Name(f"{name.zh}（属地）", f"{name.en or name.zh} (the area's own unit)")
                 yield _Rule(why, subject, self._answerable[area])
 
-    def _told_by_rows(self, category: str, name: Name | None, area: str, why: Why) -> Iterator[_Rule]:
+    def _by_rows(self, category: str, name: Name | None, area: str, why: Why) -> Iterator[_Rule]:
         for row in self._rows.get((category, area), ()):
             what = _quoted(name) if name else _ANYTHING
             where, hours = _ANYWHERE if area == ANY else self._name(area), in_words(row.when)

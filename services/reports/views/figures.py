@@ -92,17 +92,17 @@ class Figures(BaseModel):
 async def figures(store: Store, names: Names, caller: Principal, period: Period, dimension: Dimension) -> Figures:
     """The period's figures: staff sees all units, others what their own unit leads."""
     unit = None if caller.has(*STAFF) else caller.unit or ""
-    own: Filter = {"kind": Kind.PROBLEM.value} | ({} if unit is None else {"unit": unit})
+    problems: Filter = {"kind": Kind.PROBLEM.value} | ({} if unit is None else {"unit": unit})
     registered: Filter = {
         "lists": {"$in": [by.in_state(unit, state) for state in STATES]},
         "registered_at": {"$gte": period.start, "$lt": period.end},
         "parent": None,
-        **own,
+        **problems,
     }
     due: Filter = {
         "target_at": {"$gte": period.start, "$lt": period.end},
         "state": {"$nin": [state.value for state in _NOT_DUE]},
-        **own,
+        **problems,
     }
     counted = await asyncio.gather(
         _tallies(store, registered, dimension, _REGISTERED), _tallies(store, due, dimension, _due(period.end))

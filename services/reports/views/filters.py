@@ -42,17 +42,17 @@ def _among(offered: Iterable[OpenEnum]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _told(offered: Iterable[OpenEnum]) -> WithJsonSchema:
+def _offers(offered: Iterable[OpenEnum]) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "enum": [each.value for each in offered]})
 
 
 CHANNELS = [channel for channel in Channel if channel is not Channel.OTHER]
 KINDS = [kind for kind in Kind if kind is not Kind.OTHER]
-AskedState = Annotated[CaseState, _among(STATES), _told(STATES)]
-AskedStage = Annotated[Stage, _among(_STATES_OF), _told(_STATES_OF)]
-AskedLevel = Annotated[Level, _among(LEVELS), _told(LEVELS)]
-AskedChannel = Annotated[Channel, _among(CHANNELS), _told(CHANNELS)]
-AskedKind = Annotated[Kind, _among(KINDS), _told(KINDS)]
+AskedState = Annotated[CaseState, _among(STATES), _offers(STATES)]
+AskedStage = Annotated[Stage, _among(_STATES_OF), _offers(_STATES_OF)]
+AskedLevel = Annotated[Level, _among(LEVELS), _offers(LEVELS)]
+AskedChannel = Annotated[Channel, _among(CHANNELS), _offers(CHANNELS)]
+AskedKind = Annotated[Kind, _among(KINDS), _offers(KINDS)]
 Code = Annotated[str, Field(max_length=100)]
 Several: Any = Field(default=[], max_length=20)
 

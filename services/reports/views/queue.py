@@ -80,9 +80,9 @@ def _duties(caller: Principal) -> Iterator[Duty]:
         yield Duty("acknowledge", by.leading_duty(caller.unit, Stage.ACKNOWLEDGE))
         yield Duty("rectify", by.leading_duty(caller.unit, Stage.RECTIFY))
     if caller.has(Role.VERIFIER):
-        own = by.duty(caller.unit, Stage.VERIFY) if caller.unit is not None else None
+        of_unit = by.duty(caller.unit, Stage.VERIFY) if caller.unit is not None else None
         yield Duty("site-check", by.duty(None, Stage.SITE_CHECK))
-        yield Duty("verify", by.duty(None, Stage.VERIFY), own)
+        yield Duty("verify", by.duty(None, Stage.VERIFY), of_unit)
     if caller.has(Role.OFFICE, Role.DISPATCHER):
         yield Duty("dispatch", by.UNDISPATCHED)
         yield Duty("returned", by.RETURNED)

@@ -119,7 +119,7 @@ async def test_each_event_adds_a_line_of_history_and_a_limit_runs_out_at_its_own
 
 
 async def test_a_case_shows_who_helps_how_late_it_is_and_what_belongs_to_it() -> None:
-    told_more: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "kind": Kind.PROBLEM,
         "stage": Stage.VERIFY,
         "stage_due_at": NOON + timedelta(days=2),
@@ -134,9 +134,9 @@ async def test_a_case_shows_who_helps_how_late_it_is_and_what_belongs_to_it() ->
         "satisfied": False,
     }
     store = a_store()
-    await handled(store, [case_event(1, CaseRegistered, **told_more)])
+    await handled(store, [case_event(1, CaseRegistered, **fields)])
     view = await shown(store)
-    assert {name: getattr(view, name) for name in told_more} == told_more
+    assert {name: getattr(view, name) for name in fields} == fields
 
 
 def test_every_state_has_its_step_or_is_off_the_way() -> None:
@@ -248,7 +248,7 @@ async def test_standings_and_ledger_rows_are_kept_by_their_own_identity() -> Non
 
 
 async def test_a_row_keeps_all_that_its_event_tells() -> None:
-    told_more: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "kind": FactKind.FINDING,
         "indicator": "2.3",
         "standard": "2.3.1",
@@ -262,9 +262,9 @@ async def test_a_row_keeps_all_that_its_event_tells() -> None:
         "reverses": 3,
     }
     store = a_store()
-    await handled(store, [entry_event("huanwei", 4, points="0.5", **told_more)])
+    await handled(store, [entry_event("huanwei", 4, points="0.5", **fields)])
     [row] = await store.find(FIRST(ENTRIES), {})
-    assert {name: getattr(row, name) for name in told_more} == told_more
+    assert {name: getattr(row, name) for name in fields} == fields
     assert row.capped
 
 

@@ -27,7 +27,7 @@ from fastapi import FastAPI, Request
 from starlette.routing import BaseRoute
 from typing_extensions import TypeVar
 
-from shared import telemetry
+from shared import telemetry, traces
 from shared.auth import KeySet, Verifier
 from shared.clock import Clock, SystemClock
 from shared.consumer import MARKS, PARKED, Subscription, Worker
@@ -404,8 +404,14 @@ def main(service: Service[R]) -> None:
 
 
 async def _run(service: Service[R], settings: Settings, role: Role) -> int:
-    telemetry.introduce(service.name, role)
-    return await Process(connect(service, settings), role).run()
+    version = telemetry.introduce(service.name, role)
+    tracing = traces.start(service.name, role, version)
+    telemetry.trace_with(tracing)
+    try:
+        return await Process(connect(service, settings), role).run()
+    finally:
+        if tracing is not None:
+            await asyncio.to_thread(tracing.stop)
 
 
 async def _rebuild(service: Service[R], settings: Settings, name: str) -> None:

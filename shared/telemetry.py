@@ -14,7 +14,7 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, cast
@@ -22,6 +22,8 @@ from typing import Any, cast
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 from pydantic import ValidationError
+
+from shared.traces import Tracing
 
 FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """Seconds of a request, a commit or a batch."""
@@ -155,10 +157,11 @@ EVENT_LOOP_LAG_SECONDS = Histogram(
 )
 
 
-def introduce(service: str, role: str) -> None:
-    """Tell what runs here: the version and revision that the image was built with, `dev` outside any."""
+def introduce(service: str, role: str) -> str:
+    """Tell what runs here, and return its version: what the image was built with, `dev` outside any."""
     version = os.environ.get("CHUANGWEN_VERSION", "dev")
     CHUANGWEN_BUILD_INFO.labels(service, role, version, os.environ.get("CHUANGWEN_REVISION", "")).set(1)
+    return version
 
 
 def forget(metric: Gauge, *labels: object) -> None:
@@ -205,16 +208,51 @@ def _valid(match: re.Match[str]) -> bool:
     return version != "ff" and bool(trace.strip("0") and span.strip("0")) and not (version == "00" and rest)
 
 
+_tracing: Tracing | None = None
+
+
+def trace_with(tracing: Tracing | None) -> None:
+    """Record spans from now on; None: only pass traces on."""
+    global _tracing  # noqa: PLW0603 - one of a process, as its metrics are
+    _tracing = tracing
+
+
 @contextmanager
-def working_for(traceparent: str | None, request_id: str | None = None) -> Iterator[str]:
-    """A span that continues `traceparent`: what is logged and emitted inside belongs to it."""
-    span = new_traceparent(traceparent)
+def working_for(
+    traceparent: str | None,
+    request_id: str | None = None,
+    *,
+    name: str = "work",
+    kind: str = "internal",
+    links: Sequence[str] = (),
+) -> Iterator[str]:
+    """A span that continues `traceparent`: what is logged and emitted inside belongs to it.
+
+    `name`, `kind` (server, consumer, producer, internal) and `links` (spans it works for, when they are several) are
+    told to whoever records spans.
+    """
+    if _tracing is None:
+        with _marked(new_traceparent(traceparent), request_id) as span:
+            yield span
+    else:
+        with _tracing.span(name, traceparent, kind, links) as recorded, _marked(recorded, request_id) as span:
+            yield span
+
+
+@contextmanager
+def _marked(span: str, request_id: str | None) -> Iterator[str]:
     traced, named = _traceparent.set(span), _request_id.set(request_id)
     try:
         yield span
     finally:
         _traceparent.reset(traced)
         _request_id.reset(named)
+
+
+def describe_work(name: str, attributes: Mapping[str, str | int | float]) -> None:
+    """Name the work of the running task by what is known only at its end; for those who record spans."""
+    if _tracing is not None:
+        _tracing.describe(name, attributes)
 
 
 # --- logs ---------------------------------------------------------------------------------------------------

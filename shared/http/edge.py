@@ -42,8 +42,10 @@ class Edge:
         started = time.perf_counter()
         self._in_flight.inc()
         try:
-            with telemetry.working_for(headers.get(b"traceparent", b"").decode("latin-1"), request_id):
+            parent = headers.get(b"traceparent", b"").decode("latin-1")
+            with telemetry.working_for(parent, request_id, name="request", kind="server"):
                 await self._run(scope, body, answer)
+                self._describe(scope, answer.status)
         finally:
             self._in_flight.dec()
             self._count(scope, answer.status, time.perf_counter() - started)
@@ -59,6 +61,11 @@ class Edge:
                 # The client is to see a broken response, not one that looks whole.
                 raise
             await Problem("internal", 500).answer(Request(scope))(scope, body.receive, answer.send)
+
+    def _describe(self, scope: Scope, status: int | None) -> None:
+        method, route = scope["method"] if scope["method"] in _METHODS else "other", _template(scope)
+        attributes = {"http.request.method": method, "http.route": route, "http.response.status_code": status or 0}
+        telemetry.describe_work(f"{method} {route}", attributes)
 
     def _count(self, scope: Scope, status: int | None, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"

@@ -191,7 +191,16 @@ class World:
         first = min(known)
         last = datetime.now(UTC).year + 5
         calendar["years"] = [
-            known.get(year, {"year": year, "holidays": [f"{year}-01-01"], "make_up_days": [], "source": "a test"})
+            known.get(
+                year,
+                {
+                    "year": year,
+                    "holidays": [f"{year}-01-01"],
+                    "make_up_days": [],
+                    "provisional": False,
+                    "source": "a test",
+                },
+            )
             for year in range(first, last + 1)
         ]
         (district / "calendar.json").write_text(json.dumps(calendar, ensure_ascii=False))

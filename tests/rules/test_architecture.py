@@ -40,6 +40,7 @@ ONLY_IN = {
     "bson": {"shared/store/mongo.py"},
     "prometheus_client": {"shared/telemetry.py"},
     "structlog": {"shared/telemetry.py"},
+    "opentelemetry": {"shared/traces.py"},
 }
 PURE = (
     "shared.contracts",

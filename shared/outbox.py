@@ -206,7 +206,11 @@ class Relay:
         """How many Kafka took; topics that did not take theirs are left alone. Raises Unavailable when it took none."""
         if not events:
             return 0
-        with telemetry.OUTBOX_PUBLISH_SECONDS.time():
+        served = [event.traceparent for event in events if event.traceparent is not None]
+        with (
+            telemetry.OUTBOX_PUBLISH_SECONDS.time(),
+            telemetry.working_for(None, name="publish", kind="producer", links=served),
+        ):
             try:
                 await self._publisher.publish(events)
                 taken = list(events)

@@ -199,7 +199,8 @@ class Inbox(Generic[R_contra]):
         if event.traceparent is None:
             await self._subscription.handle(uow, event, self._resources)
             return
-        with telemetry.working_for(event.traceparent) as span, uow.tracing(span):
+        name = self._subscription.group
+        with telemetry.working_for(event.traceparent, name=name, kind="consumer") as span, uow.tracing(span):
             await self._subscription.handle(uow, event, self._resources)
 
     async def _mark(self, uow: UnitOfWork, id: str) -> Mark:

@@ -55,12 +55,17 @@ def _old_version(world: World) -> None:
     world.scrape(world.metrics)
 
 
+ELSEWHERE = {"ClocksDisagree": "one machine has one clock"}
+"""Alerts on our own metrics that cannot be caused on one machine, and why."""
+
 FAULTS = (
     # Hurried, the alert looks years ahead: no calendar reaches so far, until one is entered that does.
     Fault(("CalendarEnds",), _nothing, World.enter_calendar),
     Fault(("EventsMissing",), World.out_of_order, _nothing),
     Fault(("EventsFromTheFuture",), World.from_the_future, _nothing),
     Fault(("EventsSetAside",), lambda world: world.publish(b"no event at all"), World.forget_parked),
+    Fault(("ConsumerBroken",), World.poison, World.detoxify),
+    Fault(("DeadlinesLate",), World.spoil_a_case, World.unspoil),
     Fault(("EventLoopBlocked",), lambda world: world.stutter(world.processes["portal"], 1.0, 10), _nothing),
     Fault(("RequestsSlow",), lambda world: world.stutter(world.mongodb, 1.5, 6), _nothing),
     Fault(

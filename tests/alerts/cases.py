@@ -51,6 +51,15 @@ CASES: dict[str, Case] = {
     # promtool's clock starts at 0.
     "ConsumerStuck": Case({PROGRESS: "60x20"}, {PROGRESS: "0+60x20"}),
     "GroupWithoutConsumer": Case({OWNED: "0x20"}, {OWNED: "0x20", OWNED.replace('"a"', '"b"'): "24x20"}),
+    "ConsumerBroken": Case(
+        {'consumer_broken{group="scoring.ledger"}': "1x20"}, {'consumer_broken{group="scoring.ledger"}': "0x20"}
+    ),
+    "ClocksDisagree": Case(
+        {'clock_ahead_seconds{instance="a"}': "-3x20"}, {'clock_ahead_seconds{instance="a"}': "0.2x20"}
+    ),
+    "DeadlinesLate": Case(
+        {'deadline_oldest_due_seconds{name="cases"}': "301x20"}, {'deadline_oldest_due_seconds{name="cases"}': "20x20"}
+    ),
     "EventsSetAside": Case({'dlq_unresolved{job="scoring"}': "1x20"}, {'dlq_unresolved{job="scoring"}': "0x20"}),
     "EventsMissing": Case({GAP: "_x10 1x10"}, {GAP: "7x20"}, 15),
     "BatchesFailing": Case(

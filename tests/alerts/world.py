@@ -168,6 +168,29 @@ class World:
             self.publish(replace(event, subject=subject, key=subject, time=ahead))
             time.sleep(1)
 
+    def poison(self) -> None:
+        """So many records that are no events that something else must be wrong."""
+        self.publish(*(f"poison {number}".encode() for number in range(200)))
+
+    def detoxify(self) -> None:
+        """As an operator who takes the poison out of the way: here, the whole log."""
+        self.processes["scoring"].kill()
+        self.remove_topic("reports.case")
+        time.sleep(2)
+        self.make_topic("reports.case")
+        self.forget_parked()
+        self.processes["scoring"].start(90)
+
+    def spoil_a_case(self) -> None:
+        """A document that is due and cannot be read."""
+        due = datetime.now(UTC) - timedelta(minutes=10)
+        with MongoClient[dict[str, Any]](self.mongodb.address) as client:
+            client[f"{NAMESPACE}reports"]["cases"].insert_one({"_id": "spoilt", "deadline_at": due, "version": 1})
+
+    def unspoil(self) -> None:
+        with MongoClient[dict[str, Any]](self.mongodb.address) as client:
+            client[f"{NAMESPACE}reports"]["cases"].delete_one({"_id": "spoilt"})
+
     def remove_topic(self, name: str) -> None:
         asyncio.run(self._admin(lambda admin: admin.delete_topics([NAMESPACE + name])))
 

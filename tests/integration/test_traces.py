@@ -86,7 +86,7 @@ async def test_a_request_and_all_that_follows_are_one_trace(
     assert {each.key for each in request.attributes} >= {"http.request.method", "http.route"}
     handled = [span for service, span in spans if service == "chuangwen-portal"]
     assert all(span.parent_span_id == request.span_id for span in handled)
-    assert {span.name for span in handled} == {"portal.board"}
+    assert {span.name for span in handled} == {"portal.board.g1"}
     for _, span in spans:  # nothing of what people wrote, no id
         assert "水管" not in str(span)
         assert answer.json()["case"] not in str(span)

@@ -10,7 +10,7 @@ from shared import telemetry
 OPENING = """\
 # 指标 · Metrics
 
-本页由 `make docs` 根据 `shared/telemetry.py` 生成，请勿手改。 Generated from `shared/telemetry.py` by `make docs`; do not edit.
+本页由 `make docs` 根据 `shared/telemetry.py` 生成，请勿手改。 Generated from that file by `make docs`; do not edit.
 
 每个进程在 `METRICS_PORT` 的 `/metrics` 上给出（Prometheus 文本格式），同一端口还有 `/livez` 与 `/readyz`；不得对外。
 Every process shows them at `/metrics` on `METRICS_PORT`, beside `/livez` and `/readyz`; never to the public. Labels are

@@ -74,7 +74,7 @@ CASE = (
     Panel("发件箱最旧 Oldest in the outbox", [("{{job}}", "max by (job) (outbox_oldest_age_seconds)")], "s", red=120),
     Panel(
         "工作日历到期 Calendar ends",
-        [("", "min(work_calendar_certain_until_timestamp_seconds) * 1000")],
+        [("", "min(work_calendar_certain_until_timestamp_seconds > 0) * 1000")],
         "dateTimeAsIso",
         kind="stat",
     ),

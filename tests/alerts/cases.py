@@ -40,6 +40,7 @@ def _slow(fast: str, all_: str) -> Series:
 
 
 VERIFIED = 'kube_cronjob_status_last_successful_time{cronjob="chuangwen-verification", namespace="c"}'
+CALENDAR = 'work_calendar_certain_until_timestamp_seconds{{job="{}"}}'
 HPA = 'horizontalpodautoscaler="keda-hpa-chuangwen-reports-api", namespace="chuangwen"'
 LAG = 'consumer_time_lag_seconds{group="scoring.ledger", topic="scoring.charge", partition="3"}'
 PROGRESS = 'consumer_last_progress_timestamp_seconds{group="scoring.ledger", instance="a"}'
@@ -111,8 +112,8 @@ CASES: dict[str, Case] = {
         80,
     ),
     "CalendarEnds": Case(
-        {"work_calendar_certain_until_timestamp_seconds": "4000000x90"},
-        {"work_calendar_certain_until_timestamp_seconds": "9000000x90"},
+        {CALENDAR.format("reports"): "4000000x90", CALENDAR.format("portal"): "0x90"},
+        {CALENDAR.format("reports"): "9000000x90", CALENDAR.format("portal"): "0x90"},
         80,
     ),
     "ScalingBroken": Case(

@@ -81,6 +81,7 @@ FAULTS = (
         lambda world: world.processes["portal"].start(),
     ),
     Fault(("VersionsMixed",), _new_version, _old_version),
+    Fault(("IndexesToMigrate",), World.add_index, World.drop_index),
     Fault(("NothingIsScraped",), lambda world: world.scrape({}), lambda world: world.scrape(world.metrics)),
     Fault(
         ("GroupWithoutConsumer",),

@@ -111,6 +111,7 @@ CASES: dict[str, Case] = {
         {'chuangwen_build_info{version="1"}': "1x90"},
         80,
     ),
+    "IndexesToMigrate": Case({'indexes_to_migrate{job="a"}': "2x40"}, {'indexes_to_migrate{job="a"}': "0x40"}, 30),
     "CalendarEnds": Case(
         {CALENDAR.format("reports"): "4000000x90", CALENDAR.format("portal"): "0x90"},
         {CALENDAR.format("reports"): "9000000x90", CALENDAR.format("portal"): "0x90"},

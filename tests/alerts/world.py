@@ -191,6 +191,17 @@ class World:
         with MongoClient[dict[str, Any]](self.mongodb.address) as client:
             client[f"{NAMESPACE}reports"]["cases"].delete_one({"_id": "spoilt"})
 
+    def add_index(self) -> None:
+        """One that no version declares, as a release before may have left it."""
+        with MongoClient[dict[str, Any]](self.mongodb.address) as client:
+            client[f"{NAMESPACE}portal"]["sessions"].create_index("stray", name="stray")
+        self.processes["portal"].restart()
+
+    def drop_index(self) -> None:
+        with MongoClient[dict[str, Any]](self.mongodb.address) as client:
+            client[f"{NAMESPACE}portal"]["sessions"].drop_index("stray")
+        self.processes["portal"].restart()
+
     def remove_topic(self, name: str) -> None:
         asyncio.run(self._admin(lambda admin: admin.delete_topics([NAMESPACE + name])))
 

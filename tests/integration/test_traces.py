@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -69,7 +69,7 @@ async def test_a_request_and_all_that_follows_are_one_trace(
     platform = Platform(tmp_path, mongodb_uri, kafka_bootstrap, namespace, settings)
     try:
         platform.start_all(("reports", "portal"))
-        async with httpx.AsyncClient() as client:
+        async with httpx2.AsyncClient() as client:
             header = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
             answer = await client.post(f"{platform.url('reports')}/cases", json=CASE, headers=header)
             assert answer.status_code == 201

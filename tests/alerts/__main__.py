@@ -64,7 +64,6 @@ FAULTS = (
     Fault(("EventsMissing",), World.out_of_order, _nothing),
     Fault(("EventsFromTheFuture",), World.from_the_future, _nothing),
     Fault(("EventsSetAside",), lambda world: world.publish(b"no event at all"), World.forget_parked),
-    Fault(("ConsumerBroken",), World.poison, World.detoxify),
     Fault(("DeadlinesLate",), World.spoil_a_case, World.unspoil),
     Fault(("EventLoopBlocked",), lambda world: world.stutter(world.processes["portal"], 1.0, 10), _nothing),
     Fault(("RequestsSlow",), lambda world: world.stutter(world.mongodb, 1.5, 6), _nothing),
@@ -88,6 +87,7 @@ FAULTS = (
         lambda world: world.remove_topic("inspections.visit"),
         lambda world: world.make_topic("inspections.visit"),
     ),
+    Fault(("ConsumerBroken",), World.poison, World.detoxify),  # the last, as its poison stays in the log
 )
 
 

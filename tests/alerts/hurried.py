@@ -21,6 +21,7 @@ def _rule(rule: dict[str, Any]) -> dict[str, Any]:
     expression = re.sub(r"offset (\w+)", lambda found: f"offset {WINDOWS[found[1]]}", expression)
     # A process that stands still for two minutes: seconds here.
     expression = expression.replace("last_progress_timestamp_seconds) > 120", "last_progress_timestamp_seconds) > 6")
+    expression = expression.replace("consumer_retries_total[10s])) > 0.1", "consumer_retries_total[10s])) > 0.02")
     expression = expression.replace("< 60 * 86400", "< 1000 * 86400")
     name = rule.get("record", "").removeprefix("chuangwen:threshold:")
     hurried_rule = {**rule, "expr": f"vector({LIMITS[name]})" if name in LIMITS else expression}

@@ -170,16 +170,14 @@ class World:
 
     def poison(self) -> None:
         """So many records that are no events that something else must be wrong."""
-        self.publish(*(f"poison {number}".encode() for number in range(200)))
+        self.publish(*(f"poison {number}".encode() for number in range(25)))
 
     def detoxify(self) -> None:
-        """As an operator who takes the poison out of the way: here, the whole log."""
-        self.processes["scoring"].kill()
-        self.remove_topic("reports.case")
-        time.sleep(2)
-        self.make_topic("reports.case")
+        """As an operator who has looked: start again, and give up what was set aside."""
+        self.processes["scoring"].restart()
+        time.sleep(10)
+        self.processes["scoring"].restart()
         self.forget_parked()
-        self.processes["scoring"].start(90)
 
     def spoil_a_case(self) -> None:
         """A document that is due and cannot be read."""

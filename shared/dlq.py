@@ -25,7 +25,8 @@ from datetime import datetime
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from shared.clock import CHINA
-from shared.consumer import PARKED, Inbox, Parked, Parking, Subscription
+from shared.consumer import MARKS, PARKED, Inbox, Parked, Parking, Subscription
+from shared.deadlines import DEFERRED, Deferred
 from shared.errors import NotFound, Unavailable
 from shared.event import Undecodable
 from shared.readmodel import LIVE, Generation, Live
@@ -106,13 +107,16 @@ class DeadLetters(Generic[R]):
         """Run the handlers again, in sequence per aggregate; True when all went well.
 
         A record that fails again stays, and so do those of its aggregate that follow; with `repark` the other
-        aggregates go on. Raises Unavailable.
+        aggregates go on. What merely waits for a predecessor that has not come is left alone unless its key is named:
+        handling it gives the missing event up. Raises Unavailable.
         """
         fine, left = True, choice.most
         for key in _distinct(await self.headings(choice)):
             async for row in self._of(key):
                 if left == 0:
                     return fine
+                if choice.key is None and await self._waits(row):
+                    break
                 left = None if left is None else left - 1
                 error = await self._again(row, resources)
                 tell(row, error)
@@ -128,6 +132,11 @@ class DeadLetters(Generic[R]):
         async for row in self.records(choice):
             if await _unless_gone(Parking(self._store, row.group).drop(row)):
                 tell(row, None)
+
+    async def _waits(self, row: Parked) -> bool:
+        """Whether the record would be handled by itself if its predecessor came."""
+        mark = await self._store.get(MARKS, row.mark) if row.reason == "early" else None
+        return mark is not None and row.sequence > mark.sequence + 1
 
     async def _again(self, row: Parked, resources: R) -> Exception | None:
         if row.group not in self._subscriptions:
@@ -233,6 +242,8 @@ async def _look_or_drop(service: Service[R], settings: StoreSettings, options: a
         letters = DeadLetters(store, await subscriptions(service, store))
         if options.command == "list":
             _say(_table(await letters.headings(choice)))
+            for late in await store.find(DEFERRED, {}, [("since", 1)]):
+                _say(_late(late))
         elif options.command == "show":
             async for row in letters.records(choice):
                 _say(_shown(row))
@@ -293,6 +304,13 @@ def _table(headings: Sequence[Heading]) -> str:
         "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
+
+
+def _late(row: Deferred) -> str:
+    """A due document whose command fails; it is tried again by itself."""
+    since = row.since.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
+    why = f"×{row.failures}  {row.error} {_line(row.text)}".rstrip()
+    return f"到期未办 due  {row.collection}  {row.document}  {since}  {why}"
 
 
 def _shown(row: Parked) -> str:

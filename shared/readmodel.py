@@ -206,6 +206,7 @@ async def until_close(worker: Worker[R_contra], check: Callable[[], Awaitable[No
             await asyncio.sleep(LOOK_EVERY)
         if time.monotonic() - began <= close:
             return
+        await asyncio.sleep(LOOK_EVERY)
 
 
 def _reached(ends: Mapping[Partition, int], found: Mapping[Partition, Position]) -> bool:

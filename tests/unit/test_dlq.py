@@ -143,6 +143,17 @@ async def test_records_of_a_group_that_is_gone_can_only_be_dropped() -> None:
     assert [subject for subject, _, _ in await set_aside(desk.store)] == ["b", "b", "tests.item-0-9"]
 
 
+async def test_what_waits_for_its_predecessor_is_handled_only_when_somebody_names_it() -> None:
+    store, reader = a_store(), Reader()
+    inbox = Inbox(store, reader.subscription(), None)
+    await inbox.apply(records(growth("a", 1), growth("a", 3)))
+    letters = DeadLetters(store, [reader.subscription()])
+    assert await letters.replay(Choice(), None, "stop", lambda row, error: None)
+    assert await set_aside(store) == [("a", 3, "early")]
+    assert await letters.replay(Choice(key="a"), None, "stop", lambda row, error: None)
+    assert (await set_aside(store), await seen(store, "a")) == ([], [1, 3])
+
+
 async def test_an_absent_database_ends_a_replay() -> None:
     desk = await Desk().filled()
     desk.mend()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -15,11 +17,13 @@ from services.scoring.domain.ledger import Entry, Ledger, Standing, find_flaw, s
 from services.scoring.domain.rules import Rule, RuleBook, Table
 from services.scoring.repo import CURRENT, ENTRIES, FACTS, LEDGERS, REVERSALS, STANDINGS
 from shared.clock import FixedClock
-from shared.consumer import MARKS, PARKED, Inbox
+from shared.consumer import MARKS, PARKED, Inbox, on
 from shared.contracts.event_model import EventModel
-from shared.contracts.scoring import EntryPosted, FactKind, StandingChanged
+from shared.contracts.scoring import ChargeMade, EntryPosted, FactKind, StandingChanged
+from shared.dlq import Choice, DeadLetters
+from shared.errors import Refused
 from shared.event import Event
-from shared.store import OUTBOX, Store
+from shared.store import OUTBOX, Collection, Store, UnitOfWork
 from shared.testing.memory_store import MemoryDriver
 from tests.engine import records
 from tests.unit.scoring.ledgers import LATER, NOVEMBER, UNIT, charge, freezing, reversal
@@ -207,3 +211,26 @@ async def test_what_a_ledger_is_told_about_one_matter_is_numbered() -> None:
         await store.run(lambda uow, each=each: tell_ledger(uow, f"C-1:{UNIT}", each))  # type: ignore[misc]
     found = sorted(await store.find(OUTBOX, {}), key=lambda row: row.sequence)
     assert [(row.subject, row.sequence, row.key) for row in found] == [(f"C-1:{UNIT}", n, UNIT) for n in (1, 2, 3)]
+
+
+async def test_after_parking_and_replay_the_ledger_is_the_one_that_is_posted_again() -> None:
+    """Entries stand one behind the other: what was about to be posted meanwhile waits for the parked charge."""
+    content = events(*MIXED)
+    store, straight = a_store(), a_store()
+    inbox = Inbox(store, POSTING, None)
+    await inbox.apply(records(content[0]))
+    broken = replace(POSTING, reactions=[on(ChargeMade, _refused)])
+    await Inbox(store, broken, None).apply_singly(records(content[1]))
+    await inbox.apply(records(*content[2:]))
+    assert await store.count(ENTRIES, {}) == 1
+    letters = DeadLetters(store, [POSTING])
+    assert await letters.replay(Choice(), None, "stop", lambda row, error: None)
+    await apply(straight, content)
+    kept: tuple[Collection[Any], ...] = (ENTRIES, LEDGERS, STANDINGS, REVERSALS)
+    for collection in kept:
+        assert await store.find(collection, {}, [("_id", 1)]) == await straight.find(collection, {}, [("_id", 1)])
+    assert await store.count(PARKED, {}) == 0
+
+
+async def _refused(uow: UnitOfWork, event: Event[ChargeMade], _: object) -> None:
+    raise Refused("broken")

@@ -83,8 +83,9 @@ class TrackedView(BaseModel):
     """A case as its reporters and followers see it. Names and `words` in the caller's language.
 
     `merged` is the number of the reporter's own case when the one shown is another that tells of the same problem.
-    `due_at` is when the unit has to have put it right, `answer_until` and `object_until` how long you may do that;
-    `may` is what you may do now. `moderation`: whether the public sees address and photos.
+    `due_at` is when the unit has to have put it right (`provisional`: by a guess of which days are worked),
+    `answer_until` and `object_until` how long you may do that; `may` is what you may do now. `moderation`: whether the
+    public sees address and photos.
     """
 
     case: str
@@ -99,6 +100,7 @@ class TrackedView(BaseModel):
     moderation: Moderation
     registered_at: datetime
     due_at: datetime | None
+    provisional: bool
     question: str | None
     answer_until: datetime | None
     object_until: datetime | None
@@ -265,6 +267,7 @@ class _Telling:
             moderation=case.moderation,
             registered_at=case.registered_at,
             due_at=case.due_at,
+            provisional=case.provisional,
             question=_question(lines) if asked else None,
             answer_until=case.stage_due_at if asked and case.stage is Stage.ANSWER else None,
             object_until=tracker.object_until(timetable) if Feedback.OBJECT in may else None,

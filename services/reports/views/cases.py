@@ -27,14 +27,16 @@ class Happened(BaseModel):
 
 
 class CaseView(BaseModel):
-    """A case as the caller may see it: all but snapshot and history only for those inside.
+    """A case as the caller may see it: all but snapshot, history and `provisional` only for those inside.
 
     `place`, `address` and `photos` are there although the public may not see them (yet). `followers` counts who waits
-    for it besides its reporter, reporters and followers of merged cases included.
+    for it besides its reporter, reporters and followers of merged cases included. `provisional`: a limit ends when
+    nobody knows yet which days are worked, and may be counted again.
     """
 
     snapshot: CaseSnapshot
     timeline: list[Happened]
+    provisional: bool = False
     text: str | None = None
     answers: dict[str, Answer] | None = None
     routing: Routing | None = None
@@ -56,7 +58,7 @@ async def case_view(store: Store, id: str, caller: Principal, reporters: Reporte
         Happened(at=fact.at, command=fact.command, by=fact.by, note=fact.note if inside or fact.public else "")
         for fact in case.timeline
     ]
-    view = CaseView(snapshot=case.snapshot(), timeline=timeline)
+    view = CaseView(snapshot=case.snapshot(), timeline=timeline, provisional=case.provisional)
     if inside:
         view.text, view.answers, view.routing = case.text, case.answers, case.routing
         view.place, view.address, view.photos = case.place, case.place.address, case.photos

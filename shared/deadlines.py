@@ -62,25 +62,25 @@ DEFERRED = Collection("deferred", Deferred, [Index((("collection", 1), ("again_a
 class Deadline(Generic[R_contra]):
     """Documents of `collection`, indexed by `deadline_at`, and the command for one that is due.
 
-    The command gets the identity and the service's resources.
+    The command gets the identity and the service's resources. `at_once` batches run side by side: one, where all of
+    them change the same document (a roll of numbers), as they would only be in each other's way.
     """
 
     collection: Collection[Any]
     command: Command[R_contra]
+    at_once: int = 4
 
 
 class Timekeeper(Generic[R_contra]):
     """Runs one deadline: looks every `every` seconds, and at once when this process commits something due."""
 
-    def __init__(
-        self, store: Store, deadline: Deadline[R_contra], resources: R_contra, every: float = 1.0, at_once: int = 4
-    ) -> None:
+    def __init__(self, store: Store, deadline: Deadline[R_contra], resources: R_contra, every: float = 1.0) -> None:
         self._store = store
         self._deadline = deadline
         self._resources = resources
         self._name = deadline.collection.name
         self._every = every
-        self._at_once = at_once
+        self._at_once = deadline.at_once
         self._holder = uuid.uuid4().hex
         self._sure_until = 0.0
         self._bell = asyncio.Event()

@@ -43,7 +43,7 @@ SERVICE = Service(
     collections=COLLECTIONS,
     subscriptions=[CHARGING, POSTING, CLIMBING],
     deadlines=[
-        Deadline(MATTERS, deadlines.on_matter_due),
+        Deadline(MATTERS, deadlines.on_matter_due, at_once=1),
         Deadline(SCHEMES, retire_succeeded),
         Deadline(NEGATIVE_EVENTS, deadlines.on_entries_due),
         Deadline(ATTACHMENTS, deadlines.on_attachment_due),

@@ -201,11 +201,16 @@ class CaseMatters:
     open: dict[str, str] = field(default_factory=dict)
     rounds: dict[str, int] = field(default_factory=dict)
 
+    def named(self, unit: str) -> str:
+        """Identity of the unit's matter, or of the one that it would have next."""
+        turn = self.rounds.get(unit, 0) + 1
+        return self.open.get(unit) or case_matter(self.id, unit) + (f":{turn}" if turn > 1 else "")
+
     def matter(self, unit: str) -> str:
         """Identity of the unit's matter, a new one if it has none."""
         if unit not in self.open:
-            turn = self.rounds[unit] = self.rounds.get(unit, 0) + 1
-            self.open[unit] = case_matter(self.id, unit) + (f":{turn}" if turn > 1 else "")
+            self.open[unit] = self.named(unit)
+            self.rounds[unit] = self.rounds.get(unit, 0) + 1
         return self.open[unit]
 
     def leave(self, units: set[str]) -> list[str]:

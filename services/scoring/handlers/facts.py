@@ -9,7 +9,7 @@ from services.scoring.commands.responsibility import assigned, load_assigned
 from services.scoring.commands.rules import record
 from services.scoring.commands.schemes import load_standards, located
 from services.scoring.domain.facts import Fact, facts_of
-from services.scoring.repo import CURRENT, FACTS, RULE_BOOKS
+from services.scoring.repo import CHARGES, CURRENT, FACTS, RULE_BOOKS
 from shared.contracts import EventModel
 from shared.contracts.inspections import FindingRecorded
 from shared.contracts.reports import CaseOverdue, CaseReopened, CaseReturned, CaseReworkOrdered
@@ -34,6 +34,7 @@ async def load_facts(uow: UnitOfWork, events: Sequence[Event], _: object) -> Non
             uow.load(FACTS, [fact.id for fact in facts]),
             uow.load(RULE_BOOKS, [CURRENT]),
             load_standards(uow, facts),
+            uow.load(CHARGES, {fact.about for fact in facts if fact.unit}),
         )
         # Who answers goes by the indicator, and that by the standard.
         await load_assigned(uow, [await located(uow, fact) for fact in facts])

@@ -24,7 +24,7 @@ from services.scoring.domain.ladder import (
     standing_matter,
 )
 from services.scoring.domain.ledger import standing_id
-from services.scoring.repo import MATTERS, OVERDUE_CASES, ROLLS, STANDINGS
+from services.scoring.repo import MATTERS, MEASURES, OVERDUE_CASES, ROLLS, STANDINGS
 from services.scoring.resources import Resources
 from shared.contracts.reports import (
     CaseClosed,
@@ -87,20 +87,23 @@ async def on_standing(uow: UnitOfWork, event: Event[StandingChanged], resources:
 async def load_measures(uow: UnitOfWork, events: Sequence[Event], resources: Resources) -> None:
     """What the handlers will ask for; events that concern no ladder are not even read."""
     facts = [fact for event in events if event.type in _FACT_TYPES for fact in _facts(event)]
-    cases = {fact.case for fact in facts}
-    cases.update(event.subject for event in events if event.type in _ENDING_TYPES)
+    ending = {event.subject for event in events if event.type in _ENDING_TYPES}
     standings = [
         event.data for event in events if event.type == StandingChanged.TYPE and carries(event, StandingChanged)
     ]
     frozen = {id for standing in standings if standing.frozen for id in _standings_beside(resources.district, standing)}
-    by_case, _, _ = await asyncio.gather(
-        uow.load(ROLLS, cases),
+    by_case, overdue, _ = await asyncio.gather(
+        uow.load(ROLLS, ending | {fact.case for fact in facts}),
         uow.load(OVERDUE_CASES, {_overdue_id(fact) for fact in facts}),
         uow.load(STANDINGS, frozen),
     )
     matters = {id for each in by_case.values() for id in each.open.values()}
+    matters.update((by_case.get(fact.case) or CaseMatters(fact.case)).named(fact.unit) for fact in facts)
+    matters.update(_repeat_matter(fact, overdue.get(_overdue_id(fact))) for fact in facts)
     matters.update(standing_matter(standing.period, standing.unit) for standing in standings)
-    await uow.load(MATTERS, matters)
+    found = await uow.load(MATTERS, matters)
+    over = {id for case in ending & by_case.keys() for id in by_case[case].open.values()}
+    await uow.load(MEASURES, [step.measure for id in over & found.keys() for step in found[id].steps])
 
 
 async def _call_for_case(uow: UnitOfWork, district: District, fact: Fact) -> None:
@@ -198,6 +201,12 @@ def _why(fact: Fact) -> str:
 
 def _of_standing(period: str, unit: str) -> Matter:
     return Matter(standing_matter(period, unit), unit, Cause(f"standing:{period}", period=period))
+
+
+def _repeat_matter(fact: Fact, overdue: OverdueCases | None) -> str:
+    """Identity of the matter that the case may bring about as one of several."""
+    first = overdue.cases.get(fact.case, fact.happened_at) if overdue else fact.happened_at
+    return repeat_matter(fact.category, fact.unit, month_of(min(first, fact.happened_at)))
 
 
 def _overdue_id(fact: Fact) -> str:

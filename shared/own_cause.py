@@ -52,11 +52,11 @@ def require_impartial(
     units: Iterable[str | None] | Literal[Everyone.EVERY_UNIT] = (),
     people: Iterable[str | None] = (),
 ) -> None:
-    """The rule. Where something names no unit or nobody, None may stand for it: that concerns no one.
+    """The rule. None may stand for no unit and for nobody; a caller without a token is nobody, too.
 
     Raises Forbidden (second-person-required, decision-on-own-unit).
     """
-    if by.subject in set(people):
+    if by.subject and by.subject in set(people):
         raise Forbidden("second-person-required")
     if by.unit is not None and (units is EVERY_UNIT or by.unit in set(units)):
         raise Forbidden("decision-on-own-unit", unit=by.unit)

@@ -2,8 +2,12 @@
 
     NEWEST = Order("newest", Key("registered_at", datetime, descending=True), Key("_id", str, descending=True))
 
+    page = await NEWEST.walk(store, LISTS, filter, after, limit)          # page.items, page.next
+
+or, for documents as they are stored:
+
     found = await store.driver.find(CASES.name, {"$and": [filter, *NEWEST.behind(after)]}, NEWEST.sort, limit + 1)
-    page = NEWEST.page(found, limit)          # page.items, page.next
+    page = NEWEST.page(found, limit)
 
 A page never has a gap or a repeat, whatever is written meanwhile, as long as the last key is unique. What a cursor
 holds is nobody's business: its form may change with any version.
@@ -19,8 +23,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from shared.errors import Invalid
-from shared.store import Document
-from shared.store.collection import Filter
+from shared.store import Collection, Document, Store
+from shared.store.collection import Filter, Identified
 
 MOST_CURSOR = 600
 """Characters of a cursor; `Query(max_length=MOST_CURSOR)`."""
@@ -30,6 +34,7 @@ _STEP = timedelta(milliseconds=1)
 
 Value = str | int | datetime | None
 T = TypeVar("T")
+E = TypeVar("E", bound=Identified)
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,17 @@ class Order:
             return Page(found, None)
         items = found[:limit]
         return Page(items, self.cursor(*place(items[-1])))
+
+    async def walk(
+        self, store: Store, collection: Collection[E], filter: Filter, after: str | None, limit: int
+    ) -> Page[E]:
+        """A page of a collection; the keys are fields of its entities. Raises Invalid (`cursor-malformed`)."""
+        found = await store.find(collection, {"$and": [filter, *self.behind(after)]}, self.sort, limit + 1)
+        return self.page_by(
+            found,
+            limit,
+            lambda each: tuple(getattr(each, "id" if key.field == "_id" else key.field) for key in self.keys),
+        )
 
     def cursor(self, *values: Value) -> str:
         """The cursor of a place."""

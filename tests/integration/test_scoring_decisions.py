@@ -164,7 +164,7 @@ async def test_the_office_pages_through_proposals(scoring: Inside) -> None:
         next = page["next"]
     assert found == made[:1:-1]
     answer = await scoring.http.get("/proposals?after=nothing", headers=people.chen)
-    assert refusal(answer) == (422, "cursor-unknown")
+    assert refusal(answer) == (422, "cursor-malformed")
     assert (await scoring.http.get("/proposals", headers=people.wang)).status_code == 403
 
 

@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from services.scoring.commands import appeals, proposals
 from services.scoring.domain.appeals import AppealState
+from services.scoring.domain.grounds import Grounds
 from services.scoring.domain.ledger import Entry, entry_id, find_flaw, recompute
 from services.scoring.domain.proposals import ByHand, ProposalState
 from services.scoring.repo import APPEALS, CONTESTS, PROPOSALS
@@ -95,14 +96,14 @@ class Decisions(RuleBasedStateMachine):
     )
     def somebody_proposes_an_entry(self, at: datetime, points: Decimal, kind: FactKind, by: Person) -> None:
         entry = ByHand(kind, at, points)
-        done = self.tried(lambda uow: proposals.propose_entry(uow, UNIT, entry, "为什么", "", [], by))
+        done = self.tried(lambda uow: proposals.propose_entry(uow, UNIT, entry, Grounds("为什么"), by))
         if done is not None:
             self.proposed.append(done[0].id)
 
     @rule(data=st.data(), by=st.sampled_from(OFFICE))
     def somebody_proposes_a_correction(self, data: st.DataObject, by: Person) -> None:
         number = self.row(data).number
-        done = self.tried(lambda uow: proposals.propose_correction(uow, UNIT, number, "记错", "", [], by))
+        done = self.tried(lambda uow: proposals.propose_correction(uow, UNIT, number, Grounds("记错"), by))
         if done is not None:
             self.proposed.append(done.id)
 
@@ -136,7 +137,7 @@ class Decisions(RuleBasedStateMachine):
     def somebody_appeals(self, data: st.DataObject, by: Person) -> None:
         row = self.row(data)
         before = self.run(self.world.store.get(APPEALS, row.id))
-        done = self.tried(lambda uow: appeals.submit(uow, TERMS, UNIT, row.number, "道路封闭", "", [], by))
+        done = self.tried(lambda uow: appeals.submit(uow, TERMS, UNIT, row.number, Grounds("道路封闭"), by))
         if done is not None:
             until = TERMS.open_until(row)
             assert before is None

@@ -8,9 +8,9 @@ from fastapi import Query, Request, Response
 from pydantic import Field
 
 from services.scoring.api.access import may, resources_of
-from services.scoring.api.bodies import Trimmed
 from services.scoring.api.entries import Number, UnitCode, require_own
-from services.scoring.api.proposals import CODE_LIMIT, Grounds, Reason
+from services.scoring.api.parameters import After, Trimmed
+from services.scoring.api.proposals import CODE_LIMIT, GroundsIn, Reason
 from services.scoring.api.rules import PERIOD
 from services.scoring.commands import appeals as commands
 from services.scoring.domain.acts import Act
@@ -46,7 +46,7 @@ async def submit(
     request: Request,
     unit: UnitCode,
     number: Number,
-    body: Grounds,
+    body: GroundsIn,
     caller: Annotated[Principal, may(Act.SUBMIT_APPEAL)],
 ) -> Response:
     """提出申诉 · Once per row, in time, by the unit itself."""
@@ -54,8 +54,7 @@ async def submit(
     terms = resources_of(request).district.appeals
 
     async def command(uow: UnitOfWork) -> AppealView:
-        grounds = (body.reason, body.evidence, body.references)
-        made = await commands.submit(uow, terms, unit, number, *grounds, caller)
+        made = await commands.submit(uow, terms, unit, number, body.grounds(), caller)
         return appeal_view(made, uow.now, staff=False)
 
     return await answer(request, command, 201, "/appeals/{id}")
@@ -68,7 +67,7 @@ async def page(
     unit: Annotated[str | None, Query(max_length=CODE_LIMIT)] = None,
     state: AppealState | None = None,
     overdue: bool = False,
-    after: Annotated[str | None, Query(max_length=2 * CODE_LIMIT)] = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 50,
 ) -> AppealPage:
     """申诉列表 · Appeals, newest first; with `overdue` those that should have been decided. Units see their own."""

@@ -11,7 +11,7 @@ from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from services.scoring.api.access import Anyone, may, resources_of
-from services.scoring.api.bodies import Body
+from services.scoring.api.parameters import After
 from services.scoring.commands import lists as commands
 from services.scoring.domain.acts import Act
 from services.scoring.domain.lists import (
@@ -43,6 +43,7 @@ from shared.contracts.scoring import ListKind
 from shared.documents import Format
 from shared.errors import Duplicate, NotFound
 from shared.http import IDEMPOTENT, Router, answer
+from shared.http.body import Body
 from shared.roles import OVERSIGHT
 from shared.service import runtime_of
 from shared.store import UnitOfWork
@@ -55,7 +56,6 @@ ITEMS_LIMIT = 500
 router = Router(tags=["lists"])
 
 ListId = Annotated[str, Path(max_length=40)]
-After = Annotated[str | None, Query(max_length=64)]
 Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT)]
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _PRINTED: dict[int | str, dict[str, Any]] = {

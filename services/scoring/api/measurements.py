@@ -9,7 +9,7 @@ from fastapi import Query, Request, Response
 from pydantic import AwareDatetime, Field
 
 from services.scoring.api.access import may, resources_of
-from services.scoring.api.bodies import Body
+from services.scoring.api.parameters import After
 from services.scoring.api.schemes import GONE, Code
 from services.scoring.commands.measurements import measure
 from services.scoring.domain.acts import Act
@@ -26,6 +26,7 @@ from services.scoring.views.measurements import (
 from shared.auth import Principal
 from shared.errors import Forbidden
 from shared.http import IDEMPOTENT, Router, answer
+from shared.http.body import Body
 from shared.roles import OVERSIGHT
 from shared.service import runtime_of
 from shared.store import UnitOfWork
@@ -58,7 +59,7 @@ async def measurements(
     caller: Annotated[Principal, may(Act.READ_MEASUREMENTS)],
     unit: Annotated[str | None, Query(max_length=CODE_LIMIT)] = None,
     standard: Annotated[str | None, Query(max_length=CODE_LIMIT)] = None,
-    after: Annotated[str | None, Query(max_length=400)] = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 50,
 ) -> MeasurementPage:
     """测量记录 · What was measured, newest first; units see their own."""

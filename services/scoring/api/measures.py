@@ -12,7 +12,7 @@ from fastapi import Path, Query, Request, Response
 from pydantic import Field, StringConstraints
 
 from services.scoring.api.access import may, resources_of
-from services.scoring.api.bodies import Body
+from services.scoring.api.parameters import After
 from services.scoring.commands import measures
 from services.scoring.domain.acts import Act
 from services.scoring.domain.measures import TEXT_LIMIT, Measure
@@ -33,6 +33,7 @@ from shared.contracts.scoring import MeasureState
 from shared.documents import Format
 from shared.errors import NotFound
 from shared.http import IDEMPOTENT, Router, answer
+from shared.http.body import Body
 from shared.roles import OVERSIGHT
 from shared.service import runtime_of
 from shared.store import UnitOfWork
@@ -76,7 +77,7 @@ async def page(
     rung: Code = None,
     state: Annotated[MeasureState | None, Query()] = None,
     case: Code = None,
-    after: Annotated[str | None, Query(max_length=500)] = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 50,
 ) -> MeasurePage:
     """措施清单 · Measures, newest first: all of them for staff, its own for a unit."""

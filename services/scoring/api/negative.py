@@ -9,7 +9,6 @@ from pydantic import AwareDatetime, Field
 
 from services.scoring.api.access import may, resources_of
 from services.scoring.api.attachments import FILE, sent
-from services.scoring.api.bodies import Body
 from services.scoring.api.responsibility import DAY
 from services.scoring.commands import negative as commands
 from services.scoring.domain.acts import Act
@@ -32,6 +31,7 @@ from shared.attachments import ATTACHMENTS
 from shared.auth import Principal
 from shared.errors import NotFound
 from shared.http import IDEMPOTENT, Router, answer
+from shared.http.body import Body
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 

@@ -9,9 +9,10 @@ from fastapi import Query, Request, Response
 from pydantic import AwareDatetime, Field
 
 from services.scoring.api.access import MISSING, may, resources_of
-from services.scoring.api.bodies import Trimmed
+from services.scoring.api.parameters import After, Trimmed
 from services.scoring.commands import proposals as commands
 from services.scoring.domain.acts import Act
+from services.scoring.domain.grounds import EVIDENCE_LIMIT, REASON_LIMIT, REFERENCES_LIMIT, Grounds
 from services.scoring.domain.proposals import ByHand, ProposalState
 from services.scoring.domain.rules import POINTS_LIMIT
 from services.scoring.repo import PROPOSALS
@@ -25,24 +26,25 @@ from shared.service import runtime_of
 from shared.store import UnitOfWork
 
 CODE_LIMIT = 64
-REASON_LIMIT = 1_000
-EVIDENCE_LIMIT = 4_000
-REFERENCES_LIMIT = 20
 router = Router(tags=["decisions"])
 
 Reason = Annotated[str, Field(min_length=1, max_length=REASON_LIMIT, examples=["现场复核：整改照片为旧照片"])]
 Reference = Annotated[str, Field(min_length=1, max_length=CODE_LIMIT)]
 
 
-class Grounds(Trimmed):
+class GroundsIn(Trimmed):
     """Why, what shows it, and numbers or identities of papers, photos and files that prove it."""
 
     reason: Reason
     evidence: str = Field(default="", max_length=EVIDENCE_LIMIT, examples=["11月3日复查记录"])
     references: list[Reference] = Field(default=[], max_length=REFERENCES_LIMIT, examples=[["督〔2026〕12号"]])
 
+    def grounds(self) -> Grounds:
+        """As the domain has them."""
+        return Grounds(self.reason, self.evidence, self.references)
 
-class NewEntry(Grounds):
+
+class NewEntry(GroundsIn):
     """An entry by hand for a unit's ledger; `points` only where the rules leave them open (manual, bonus)."""
 
     unit: str = Field(max_length=CODE_LIMIT, examples=["huanwei"])
@@ -54,7 +56,7 @@ class NewEntry(Grounds):
     item: str | None = Field(default=None, min_length=1, max_length=CODE_LIMIT)
 
 
-class NewCorrection(Grounds):
+class NewCorrection(GroundsIn):
     """Row `number` of the unit's ledger was a mistake."""
 
     unit: str = Field(max_length=CODE_LIMIT, examples=["huanwei"])
@@ -79,7 +81,7 @@ async def page(
     caller: Annotated[Principal, may(Act.READ_PROPOSALS)],
     unit: Annotated[str | None, Query(max_length=CODE_LIMIT)] = None,
     state: ProposalState | None = None,
-    after: Annotated[str | None, Query(max_length=CODE_LIMIT)] = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = 50,
 ) -> ProposalPage:
     """待批与已批 · Proposals, newest first."""
@@ -103,8 +105,7 @@ async def propose_entry(request: Request, body: NewEntry, caller: Annotated[Prin
     entry = ByHand(FactKind(body.kind), happened_at, body.points, body.case, body.category, body.item)
 
     async def command(uow: UnitOfWork) -> ProposalView:
-        grounds = (body.reason, body.evidence, body.references)
-        return proposal_view(*await commands.propose_entry(uow, body.unit, entry, *grounds, caller))
+        return proposal_view(*await commands.propose_entry(uow, body.unit, entry, body.grounds(), caller))
 
     return await answer(request, command, 201, "/proposals/{id}")
 
@@ -123,8 +124,7 @@ async def propose_correction(
     _require_unit(request, body.unit)
 
     async def command(uow: UnitOfWork) -> ProposalView:
-        grounds = (body.reason, body.evidence, body.references)
-        return proposal_view(await commands.propose_correction(uow, body.unit, body.number, *grounds, caller))
+        return proposal_view(await commands.propose_correction(uow, body.unit, body.number, body.grounds(), caller))
 
     return await answer(request, command, 201, "/proposals/{id}")
 

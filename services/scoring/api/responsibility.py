@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from services.scoring.api.access import may, resources_of
 from services.scoring.api.attachments import FILE, sent
-from services.scoring.api.bodies import Body
+from services.scoring.api.parameters import After
 from services.scoring.commands import responsibility as commands
 from services.scoring.domain.acts import Act
 from services.scoring.domain.responsibility import (
@@ -45,6 +45,7 @@ from services.scoring.views.responsibility import (
 from shared.auth import Principal
 from shared.errors import NotFound
 from shared.http import IDEMPOTENT, Router, answer
+from shared.http.body import Body
 from shared.roles import OVERSIGHT
 from shared.service import runtime_of
 from shared.store import UnitOfWork
@@ -242,7 +243,7 @@ async def plan(
 async def nobody(
     request: Request,
     caller: Annotated[Principal, may(Act.READ_UNASSIGNED)],
-    after: Annotated[str | None, Query(max_length=FACT_LIMIT)] = None,
+    after: After = None,
     limit: Annotated[int, Query(ge=1, le=FACTS_LIMIT)] = 50,
 ) -> UnassignedFacts:
     """无人负责 · What happened and nobody answers for, those that were told first before others."""

@@ -11,18 +11,17 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from services.scoring.api.access import may, resources_of
-from services.scoring.api.bodies import Body
 from services.scoring.commands import results
 from services.scoring.domain.acts import Act
-from services.scoring.domain.results import DISTRICT, Mark, Result
+from services.scoring.domain.results import DISTRICT, SOURCE_LIMIT, Mark, Result
 from services.scoring.repo import RESULTS
 from shared.auth import Principal
 from shared.errors import Invalid
 from shared.http import IDEMPOTENT, Router, answer
+from shared.http.body import Body
 from shared.service import runtime_of
 from shared.store import UnitOfWork
 
-SOURCE_LIMIT = 500
 RESULTS_LIMIT = 500
 router = Router(tags=["periods"])
 

@@ -12,7 +12,6 @@ from pydantic import AwareDatetime, Field
 
 from services.scoring.api import workbook
 from services.scoring.api.access import Anyone, may, resources_of
-from services.scoring.api.bodies import Body
 from services.scoring.commands import schemes as commands
 from services.scoring.domain.acts import Act
 from services.scoring.domain.differences import differences
@@ -42,6 +41,7 @@ from services.scoring.views.schemes import (
 from shared.auth import Principal
 from shared.errors import Invalid, Unsupported
 from shared.http import BODY_LIMIT, IDEMPOTENT, Router, answer
+from shared.http.body import Body
 from shared.roles import OVERSIGHT
 from shared.service import runtime_of
 from shared.store import UnitOfWork

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from services.scoring.commands.proposals import contest_of, row_of
 from services.scoring.commands.rules import tell_ledger
 from services.scoring.domain.appeals import Appeal, AppealTerms, require_against_unit, require_in_time
+from services.scoring.domain.grounds import Grounds, reason
 from services.scoring.domain.ledger import entry_id
 from services.scoring.domain.proposals import proposal_of
 from services.scoring.repo import APPEALS, CONTESTS, ENTRIES, PROPOSALS
@@ -20,15 +19,13 @@ async def submit(
     terms: AppealTerms,
     unit: str,
     number: int,
-    reason: str,
-    evidence: str,
-    references: Sequence[str],
+    grounds: Grounds,
     by: Decider,
 ) -> Appeal:
     """The unit appeals against a row of its own ledger.
 
-    Raises Forbidden (appeal-of-another-unit), NotFound, Refused: appealed-before, entry-is-correction,
-    entry-taken-back, entry-costs-nothing, appeal-too-late.
+    Raises Forbidden (appeal-of-another-unit), NotFound, Invalid (see `Grounds.checked`), Refused: appealed-before,
+    entry-is-correction, entry-taken-back, entry-costs-nothing, appeal-too-late.
     """
     if by.unit != unit:
         raise Forbidden("appeal-of-another-unit")
@@ -37,8 +34,8 @@ async def submit(
     row = await row_of(uow, unit, number)
     require_against_unit(row)
     require_in_time(row, terms, uow.now)
-    about = (row.id, unit, number, row.rule, row.period)
-    made = Appeal(*about, reason, evidence, references, by.subject, uow.now, terms.due_at(uow.now))
+    about, why = (row.id, unit, number, row.rule, row.period), grounds.checked()
+    made = Appeal(*about, why.reason, why.evidence, why.references, by.subject, uow.now, terms.due_at(uow.now))
     uow.insert(APPEALS, made)
     await _mark(uow, made, appealed=True)
     return made
@@ -50,7 +47,7 @@ async def uphold(uow: UnitOfWork, id: str, by: Decider, why: str) -> Appeal:
     Raises NotFound, Refused (see `Appeal.uphold`).
     """
     found = await uow.get(APPEALS, id)
-    order = found.uphold(by, await _others(uow, found), uow.now, why)
+    order = found.uphold(by, await _others(uow, found), uow.now, reason(why))
     uow.save(APPEALS, found)
     contest = await contest_of(uow, id)
     contest.appealed, contest.taken_back_by = False, found.basis
@@ -62,7 +59,7 @@ async def uphold(uow: UnitOfWork, id: str, by: Decider, why: str) -> Appeal:
 async def reject(uow: UnitOfWork, id: str, by: Decider, why: str) -> Appeal:
     """The row stays. Raises NotFound, Refused (see `Appeal.uphold`)."""
     found = await uow.get(APPEALS, id)
-    found.reject(by, await _others(uow, found), uow.now, why)
+    found.reject(by, await _others(uow, found), uow.now, reason(why))
     uow.save(APPEALS, found)
     await _mark(uow, found, appealed=False)
     return found

@@ -18,7 +18,7 @@ from services.scoring.domain.ladder import (
     Rung,
     Step,
 )
-from services.scoring.domain.measures import Measure, Names, Times, paper_of
+from services.scoring.domain.measures import TEXT_LIMIT, Measure, Names, Times, paper_of
 from services.scoring.repo import MATTERS, MEASURES
 from shared.clock import CHINA
 from shared.documents.paper import numbered
@@ -27,6 +27,7 @@ from shared.own_cause import Decider
 from shared.serials import next_number
 from shared.store import UnitOfWork
 from shared.workdays import Limit
+from shared.writing import plain_text
 
 
 async def climb(uow: UnitOfWork, district: District, url_of: Callable[[Cause], str], id: str) -> None:
@@ -63,7 +64,7 @@ async def receive(uow: UnitOfWork, id: str, by: str) -> Measure:
 async def reply(uow: UnitOfWork, district: District, id: str, text: str, by: str) -> Measure:
     """书面回复. Raises NotFound and what the measure raises."""
     measure = await uow.get(MEASURES, id)
-    measure.answer(text, uow.now, by)
+    measure.answer(plain_text(text, "text", TEXT_LIMIT, required=True), uow.now, by)
     matter = await uow.get(MATTERS, measure.matter)
     matter.replied(id, district.ladder, uow.now)
     uow.save(MATTERS, matter)
@@ -76,7 +77,7 @@ async def hold(uow: UnitOfWork, district: District, id: str, until: datetime, re
     measure, matter = await _newest(uow, id)
     _decide(Act.HOLD_MEASURE, by, measure)
     matter.hold(until, uow.now, district.ladder)
-    measure.hold(until, reason, by.subject)
+    measure.hold(until, plain_text(reason, "reason", TEXT_LIMIT, required=True), by.subject)
     uow.save(MATTERS, matter)
     uow.save(MEASURES, measure, measure.event())
     return measure
@@ -95,7 +96,8 @@ async def end(uow: UnitOfWork, id: str, reason: str, by: Decider) -> Measure:
     measure = await uow.get(MEASURES, id)
     _decide(Act.END_MEASURE, by, measure)
     matter = await uow.get(MATTERS, measure.matter)
-    if not await end_matter(uow, matter, uow.now, reason, by.subject):
+    why = plain_text(reason, "reason", TEXT_LIMIT, required=True)
+    if not await end_matter(uow, matter, uow.now, why, by.subject):
         raise Refused("matter-ended")
     return measure
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 
 from services.scoring.commands.rules import record, tell_ledger
 from services.scoring.domain.appeals import Contest
+from services.scoring.domain.grounds import REFERENCE_LIMIT, Grounds, reason
 from services.scoring.domain.ledger import Entry, entry_id
 from services.scoring.domain.proposals import ByHand, Proposal, priced
 from services.scoring.repo import CONTESTS, CURRENT, ENTRIES, PROPOSALS, REVERSALS, RULE_BOOKS
@@ -15,28 +15,32 @@ from shared.contracts.scoring import ChargeMade
 from shared.errors import NotFound, Refused
 from shared.own_cause import Decider
 from shared.store import UnitOfWork
+from shared.writing import plain_text
 
 ID_BYTES = 5
 
 
 async def propose_entry(
-    uow: UnitOfWork, unit: str, entry: ByHand, reason: str, evidence: str, references: Sequence[str], by: Decider
+    uow: UnitOfWork, unit: str, entry: ByHand, grounds: Grounds, by: Decider
 ) -> tuple[Proposal, list[ChargeMade]]:
-    """Also what it will cost or earn before any cap. Raises Invalid (see `priced`)."""
-    made = Proposal(_new_id(uow), unit, reason, evidence, references, by.subject, uow.now, entry=entry)
+    """Also what it will cost or earn before any cap. Raises Invalid (see `priced`, `Grounds.checked`)."""
+    why = grounds.checked()
+    plain_text(entry.item or "", "item", REFERENCE_LIMIT)
+    about = (why.reason, why.evidence, why.references)
+    made = Proposal(_new_id(uow), unit, *about, by.subject, uow.now, entry=entry)
     charges = priced(made, await uow.get(RULE_BOOKS, CURRENT), uow.now)
     uow.insert(PROPOSALS, made)
     return made, charges
 
 
-async def propose_correction(
-    uow: UnitOfWork, unit: str, number: int, reason: str, evidence: str, references: Sequence[str], by: Decider
-) -> Proposal:
-    """Raises NotFound, Refused: see `_free_row`; correction-pending."""
+async def propose_correction(uow: UnitOfWork, unit: str, number: int, grounds: Grounds, by: Decider) -> Proposal:
+    """Raises NotFound, Invalid (see `Grounds.checked`), Refused: see `_free_row`; correction-pending."""
+    why = grounds.checked()
     contest = await _free_row(uow, unit, number)
     if contest.correction is not None:
         raise Refused("correction-pending", number=number, proposal=contest.correction)
-    made = Proposal(_new_id(uow), unit, reason, evidence, references, by.subject, uow.now, number=number)
+    about = (why.reason, why.evidence, why.references)
+    made = Proposal(_new_id(uow), unit, *about, by.subject, uow.now, number=number)
     contest.correction = made.id
     uow.save(CONTESTS, contest)
     uow.insert(PROPOSALS, made)
@@ -49,7 +53,7 @@ async def approve(uow: UnitOfWork, id: str, by: Decider, note: str) -> Proposal:
     Raises NotFound, Refused: see `Proposal.approve` and, for a correction, `_free_row`.
     """
     found = await uow.get(PROPOSALS, id)
-    found.approve(by, uow.now, note)
+    found.approve(by, uow.now, reason(note, "note", required=False))
     uow.save(PROPOSALS, found)
     if (fact := found.fact(uow.now)) is not None:
         await record(uow, fact)
@@ -64,7 +68,7 @@ async def approve(uow: UnitOfWork, id: str, by: Decider, note: str) -> Proposal:
 async def refuse(uow: UnitOfWork, id: str, by: Decider, note: str) -> Proposal:
     """Raises NotFound, Refused (see `Proposal.refuse`)."""
     found = await uow.get(PROPOSALS, id)
-    found.refuse(by, uow.now, note)
+    found.refuse(by, uow.now, reason(note, "note"))
     await _drop(uow, found)
     return found
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.scoring.domain.acts import Act, decide
-from services.scoring.domain.results import Mark, Result, fits
+from services.scoring.domain.results import SOURCE_LIMIT, Mark, Result, fits
 from services.scoring.domain.standings import Formula
 from services.scoring.repo import RESULTS
 from shared.errors import Invalid
 from shared.own_cause import Decider
 from shared.store import UnitOfWork
+from shared.writing import plain_text
 
 
 async def record(
@@ -19,6 +22,7 @@ async def record(
     Raises Forbidden (decision-on-own-unit), Invalid for what does not fit.
     """
     decide(Act.RECORD_RESULT, by, units=[unit])
+    mark = replace(mark, source=plain_text(mark.source, "source", SOURCE_LIMIT, required=True))
     composite = formula.composite(scheme)
     if composite is None:
         raise Invalid("scheme-not-found", field="scheme", scheme=scheme)

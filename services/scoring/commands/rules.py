@@ -21,8 +21,10 @@ from shared.contracts.event_model import EventModel
 from shared.errors import Refused
 from shared.own_cause import EVERY_UNIT, Decider
 from shared.store import UnitOfWork
+from shared.writing import plain_text
 
 CHAIN = "rules"
+REASON_LIMIT = 500
 FILE = "scoring-rules.json"
 """Who made the editions that came with the district's file."""
 
@@ -53,6 +55,7 @@ async def adopt(uow: UnitOfWork, book: RuleBook) -> list[str]:
 async def draft(uow: UnitOfWork, based_on: int, reason: str, rules: Sequence[Rule], by: str) -> Draft:
     """Write down further versions of rules. Raises Refused (rules-stale), Invalid (see `RuleBook.edited`)."""
     await _edited(uow, based_on, rules)
+    reason = plain_text(reason, "reason", REASON_LIMIT, required=True)
     made = Draft(secrets.token_hex(8), based_on, reason, rules, by, uow.now, by, uow.now)
     uow.insert(RULE_DRAFTS, made)
     return made
@@ -66,7 +69,7 @@ async def redraft(
     Raises NotFound, Refused (rule-draft-settled, rule-draft-stale, rules-stale), Invalid (see `RuleBook.edited`).
     """
     found = await uow.get(RULE_DRAFTS, id)
-    found.change(revision, based_on, reason, rules, by, uow.now)
+    found.change(revision, based_on, plain_text(reason, "reason", REASON_LIMIT, required=True), rules, by, uow.now)
     await _edited(uow, based_on, rules)
     uow.save(RULE_DRAFTS, found)
     return found

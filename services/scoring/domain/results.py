@@ -9,6 +9,7 @@ from decimal import Decimal
 from services.scoring.domain.standings import NEGATIVE, Composite, Span
 from shared.errors import Invalid
 
+SOURCE_LIMIT = 500
 DISTRICT = "district"
 """What stands for the whole district where a unit is named; it is not ranked."""
 MARKS_LIMIT = 200

@@ -17,6 +17,7 @@ from shared.contracts.reports import Level, Stage
 from shared.contracts.scoring import ChargeMade, FactKind
 from shared.district.names import Name
 from shared.errors import Invalid
+from shared.writing import text_faults
 
 MATCHED = ("category", "stage", "level", "severity", "item", "indicator", "standard", "times")
 """Fields of a fact that a rule may ask about, and that its table may go by."""
@@ -26,6 +27,8 @@ POINTS_DECIMALS = 4
 VERSIONS_LIMIT = 500
 """The book is one document, read with each batch of facts: so many versions take some 20 ms."""
 NAMELESS = Name("")
+NAME_LIMIT = 200
+SOURCE_LIMIT = 500
 ALWAYS = "0001-01-01"
 
 
@@ -219,6 +222,9 @@ def _faults(rule: Rule, where: str) -> Iterator[Invalid]:
         yield Invalid("rule-day-unreadable", field=f"{where}.effective_from", given=rule.effective_from)
     if rule.when is FactKind.OTHER:
         yield Invalid("rule-kind-unknown", field=f"{where}.when", known=", ".join(_KINDS))
+    yield from text_faults(f"{where}.name.zh", rule.name.zh, NAME_LIMIT)
+    yield from text_faults(f"{where}.name.en", rule.name.en, NAME_LIMIT)
+    yield from text_faults(f"{where}.source", rule.source, SOURCE_LIMIT)
     yield from _match_faults(rule, where)
     if rule.table.by is None and rule.table.rows:
         yield Invalid("rule-rows-without-field", field=f"{where}.table.by")

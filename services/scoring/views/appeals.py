@@ -8,11 +8,12 @@ from pydantic import BaseModel, Field
 
 from services.scoring.domain.appeals import Appeal, AppealState
 from services.scoring.repo import APPEALS
-from services.scoring.views.proposals import page_of
+from shared.paging import Key, Order
 from shared.store import Store
 from shared.store.collection import Filter
 
 PAGE_LIMIT = 100
+_NEWEST = Order("appeals", Key("submitted_at", datetime, descending=True), Key("_id", str, descending=True))
 
 
 class AppealView(BaseModel):
@@ -79,13 +80,13 @@ async def appeals(
     *,
     staff: bool,
 ) -> AppealPage:
-    """Raises Invalid (cursor-unknown)."""
+    """Raises Invalid (cursor-malformed)."""
     now = store.clock.now()
     filter: Filter = {**({"state": state.value} if state else {}), **({"unit": unit} if unit else {})}
     if overdue:
         filter |= {"state": AppealState.SUBMITTED.value, "due_at": {"$lt": now}}
-    found, more = await page_of(store, APPEALS, "submitted_at", filter, after, limit)
-    return AppealPage(appeals=[appeal_view(each, now, staff=staff) for each in found], next=more)
+    page = await _NEWEST.walk(store, APPEALS, filter, after, limit)
+    return AppealPage(appeals=[appeal_view(each, now, staff=staff) for each in page.items], next=page.next)
 
 
 async def figures(store: Store, period: str | None) -> AppealFigures:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,13 +11,13 @@ from pydantic import BaseModel
 from services.scoring.domain.lists import Item, ListState, RedBlackList
 from services.scoring.repo import LISTS
 from shared.contracts.scoring import ListKind
-from shared.errors import Invalid
+from shared.paging import Key, Order
 from shared.store import Store
 from shared.store.collection import Filter
 
 PAGE_LIMIT = 100
-_EPOCH = datetime.fromtimestamp(0, UTC)
-_CURSOR = re.compile(r"(\d{1,15})-([0-9a-f]{1,40})")
+_PUBLISHED = Order("lists", Key("published_at", datetime, descending=True), Key("_id", str, descending=True))
+_DRAFTED = Order("drafts", Key("drafted_at", datetime, descending=True), Key("_id", str, descending=True))
 
 
 class ListView(BaseModel):
@@ -90,36 +89,15 @@ async def published(store: Store, kind: ListKind | None, period: str | None, aft
         filter["content.kind"] = kind.value
     if period is not None:
         filter["content.period"] = period
-    found, next = await _page(store, filter, "published_at", after, limit)
-    return ListPage(lists=[public(each) for each in found], next=next)
+    page = await _PUBLISHED.walk(store, LISTS, filter, after, limit)
+    return ListPage(lists=[public(each) for each in page.items], next=page.next)
 
 
 async def all_lists(store: Store, state: ListState | None, after: str | None, limit: int) -> ListsInHand:
     """Lists in any state, or in one. Raises Invalid (cursor-malformed)."""
     filter: Filter = {} if state is None else {"state": state.value}
-    found, next = await _page(store, filter, "drafted_at", after, limit)
-    return ListsInHand(lists=[in_hand(each) for each in found], next=next)
-
-
-async def _page(
-    store: Store, filter: Filter, by: str, after: str | None, limit: int
-) -> tuple[list[RedBlackList], str | None]:
-    behind = _behind(by, after) if after else []
-    found = await store.find(LISTS, {"$and": [filter, *behind]}, [(by, -1), ("_id", -1)], limit + 1)
-    if len(found) <= limit:
-        return found, None
-    last = found[limit - 1]
-    return found[:limit], f"{(getattr(last, by) - _EPOCH) // timedelta(milliseconds=1)}-{last.id}"
-
-
-def _behind(by: str, after: str) -> list[Filter]:
-    if not (cursor := _CURSOR.fullmatch(after)):
-        raise Invalid("cursor-malformed", field="after")
-    try:
-        moment = _EPOCH + timedelta(milliseconds=int(cursor[1]))
-    except OverflowError:
-        raise Invalid("cursor-malformed", field="after") from None
-    return [{by: {"$lte": moment}}, {"$or": [{by: {"$lt": moment}}, {"_id": {"$lt": cursor[2]}}]}]
+    page = await _DRAFTED.walk(store, LISTS, filter, after, limit)
+    return ListsInHand(lists=[in_hand(each) for each in page.items], next=page.next)
 
 
 def _heading(list: RedBlackList) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -11,11 +10,12 @@ from pydantic import BaseModel
 from services.scoring.domain.marking import Measured
 from services.scoring.domain.measurements import Measurement
 from services.scoring.repo import MEASUREMENTS
-from shared.errors import NotFound
+from shared.paging import Key, Order
 from shared.store import Store
 from shared.store.collection import Filter
 
 PAGE_LIMIT = 200
+_NEWEST = Order("measurements", Key("measured_at", datetime, descending=True), Key("_id", str, descending=True))
 
 
 class MeasurementView(BaseModel):
@@ -49,18 +49,7 @@ def measurement_view(made: Measurement) -> MeasurementView:
 async def measurement_page(
     store: Store, unit: str | None, standard: str | None, after: str | None, limit: int
 ) -> MeasurementPage:
-    """Measurements of a unit, of a standard, or all, newest first. Raises NotFound for an unknown `after`."""
+    """Measurements of a unit, of a standard, or all, newest first. Raises Invalid (cursor-malformed)."""
     filter: Filter = {name: given for name, given in (("unit", unit), ("standard", standard)) if given is not None}
-    if after is not None:
-        last = await store.get(MEASUREMENTS, after)
-        if last is None:
-            raise NotFound("measurements-not-found", id=after)
-        same = {"measured_at": last.measured_at, "_id": {"$lt": last.id}}
-        filter["$or"] = [{"measured_at": {"$lt": last.measured_at}}, same]
-    found = await store.find(MEASUREMENTS, filter, [("measured_at", -1), ("_id", -1)], limit + 1)
-    shown, more = _cut(found, limit)
-    return MeasurementPage(measurements=[measurement_view(each) for each in shown], after=more)
-
-
-def _cut(found: Sequence[Measurement], limit: int) -> tuple[Sequence[Measurement], str | None]:
-    return found[:limit], found[limit - 1].id if len(found) > limit else None
+    page = await _NEWEST.walk(store, MEASUREMENTS, filter, after, limit)
+    return MeasurementPage(measurements=[measurement_view(each) for each in page.items], after=page.next)

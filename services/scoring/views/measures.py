@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,14 +9,16 @@ from pydantic import BaseModel
 
 from services.scoring.domain.ladder import Ladder
 from services.scoring.domain.measures import Measure
-from services.scoring.repo import MEASURES, NEWEST_MEASURES
+from services.scoring.repo import MEASURES
 from shared.auth import Principal
 from shared.contracts.scoring import MeasureState
-from shared.errors import Invalid, NotFound
+from shared.errors import NotFound
+from shared.paging import Key, Order
 from shared.roles import OVERSIGHT
 from shared.store import Store
 from shared.store.collection import Filter
 
+_NEWEST = Order("measures", Key("issued_at", datetime, descending=True), Key("_id", str, descending=True))
 PAGE_LIMIT = 200
 
 
@@ -108,13 +108,8 @@ async def measure_page(
     store: Store, scope: Filter, wanted: MeasureFilter, after: str | None, limit: int
 ) -> MeasurePage:
     """A page of the measures in the scope. Raises Invalid (cursor-malformed)."""
-    filter = wanted.filter(scope)
-    if after:
-        at, id = _read(after)
-        filter["$and"] += [{"issued_at": {"$lte": at}}, {"$nor": [{"issued_at": at, "_id": {"$gte": id}}]}]
-    found = await store.find(MEASURES, filter, NEWEST_MEASURES, limit + 1)
-    more = _cursor(found[limit - 1]) if len(found) > limit else None
-    return MeasurePage(measures=[MeasureView.of(each) for each in found[:limit]], next=more)
+    page = await _NEWEST.walk(store, MEASURES, wanted.filter(scope), after, limit)
+    return MeasurePage(measures=[MeasureView.of(each) for each in page.items], next=page.next)
 
 
 async def measure_figures(store: Store, ladder: Ladder, scope: Filter, now: datetime) -> MeasureFigures:
@@ -145,18 +140,3 @@ async def measure_for(store: Store, id: str, caller: Principal) -> Measure:
     if measure is None or not (caller.has(*OVERSIGHT) or caller.unit == measure.unit):
         raise NotFound("measures-not-found", id=id)
     return measure
-
-
-def _cursor(measure: Measure) -> str:
-    return base64.urlsafe_b64encode(json.dumps([measure.issued_at.isoformat(), measure.id]).encode()).decode()
-
-
-def _read(cursor: str) -> tuple[datetime, str]:
-    try:
-        at, id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        moment = datetime.fromisoformat(at)
-        if not isinstance(id, str) or moment.tzinfo is None:
-            raise ValueError(cursor)
-    except (ValueError, TypeError):
-        raise Invalid("cursor-malformed", field="after") from None
-    return moment, id

@@ -11,11 +11,12 @@ from pydantic import BaseModel
 from services.scoring.domain.proposals import Proposal, ProposalState
 from services.scoring.repo import PROPOSALS
 from shared.contracts.scoring import ChargeMade, FactKind
-from shared.errors import Invalid
-from shared.store import Collection, Store
-from shared.store.collection import Filter, T
+from shared.paging import Key, Order
+from shared.store import Store
+from shared.store.collection import Filter
 
 PAGE_LIMIT = 100
+_NEWEST = Order("proposals", Key("proposed_at", datetime, descending=True), Key("_id", str, descending=True))
 
 
 class PriceView(BaseModel):
@@ -76,21 +77,7 @@ def proposal_view(proposal: Proposal, prices: Sequence[ChargeMade] = ()) -> Prop
 async def proposals(
     store: Store, unit: str | None, state: ProposalState | None, after: str | None, limit: int
 ) -> ProposalPage:
-    """Raises Invalid (cursor-unknown)."""
+    """Raises Invalid (cursor-malformed)."""
     filter: Filter = {**({"state": state.value} if state else {}), **({"unit": unit} if unit else {})}
-    found, more = await page_of(store, PROPOSALS, "proposed_at", filter, after, limit)
-    return ProposalPage(proposals=[proposal_view(each) for each in found], next=more)
-
-
-async def page_of(
-    store: Store, collection: Collection[T], time: str, filter: Filter, after: str | None, limit: int
-) -> tuple[list[T], str | None]:
-    """Newest first, one walk along an index; the cursor is the last one shown."""
-    if after is not None:
-        last = await store.get(collection, after)
-        if last is None:
-            raise Invalid("cursor-unknown", field="after")
-        moment = getattr(last, time)
-        filter = {**filter, "$or": [{time: {"$lt": moment}}, {time: moment, "_id": {"$lt": after}}]}
-    found = await store.find(collection, filter, [(time, -1), ("_id", -1)], limit + 1)
-    return found[:limit], found[limit - 1].id if len(found) > limit else None
+    page = await _NEWEST.walk(store, PROPOSALS, filter, after, limit)
+    return ProposalPage(proposals=[proposal_view(each) for each in page.items], next=page.next)

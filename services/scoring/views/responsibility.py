@@ -26,12 +26,14 @@ from services.scoring.repo import FACTS, MATRIX
 from shared.attachments.kinds import Kind
 from shared.auth import Principal
 from shared.contracts.scoring import FactKind
-from shared.errors import Invalid, NotFound
+from shared.errors import NotFound
+from shared.paging import Key, Order
 from shared.roles import OVERSIGHT
 from shared.store import Store
 from shared.store.collection import Filter
 
 FACTS_LIMIT = 200
+_FIRST_HEARD = Order("unassigned", Key("told_at", datetime), Key("_id", str))
 
 
 class MemberView(BaseModel):
@@ -247,21 +249,16 @@ async def gaps(store: Store, indicators: frozenset[str], day: str, unit: str | N
 
 
 async def unassigned(store: Store, after: str | None, limit: int) -> UnassignedFacts:
-    """Facts without a unit, behind the fact `after`. Raises Invalid (fact-unknown)."""
+    """Facts without a unit, those first heard of before others. Raises Invalid (cursor-malformed)."""
     filter: Filter = {"unit": ""}
     total = await store.count(FACTS, filter)
-    if after is not None:
-        if (last := await store.get(FACTS, after)) is None:
-            raise Invalid("fact-unknown", field="after")
-        filter["$or"] = [{"told_at": {"$gt": last.told_at}}, {"told_at": last.told_at, "_id": {"$gt": after}}]
-    found = await store.find(FACTS, filter, [("told_at", 1), ("_id", 1)], limit + 1)
-    page = found[:limit]
-    wanted = sorted({id for fact in page for id in rows_for(fact)})
+    page = await _FIRST_HEARD.walk(store, FACTS, filter, after, limit)
+    wanted = sorted({id for fact in page.items for id in rows_for(fact)})
     rows = {row.id: row for row in await store.find(MATRIX, {"_id": {"$in": wanted}})}
     return UnassignedFacts(
         total=total,
-        facts=[_unassigned(fact, laid(fact, rows).unit or None) for fact in page],
-        next=page[-1].id if len(found) > limit else None,
+        facts=[_unassigned(fact, laid(fact, rows).unit or None) for fact in page.items],
+        next=page.next,
     )
 
 

@@ -29,6 +29,7 @@ from services.scoring.commands import (
 )
 from services.scoring.domain.acts import DECISIONS, ROLES, Act, decide
 from services.scoring.domain.facts import Fact
+from services.scoring.domain.grounds import Grounds
 from services.scoring.domain.lists import Content, Item
 from services.scoring.domain.marking import Measured
 from services.scoring.domain.proposals import ByHand
@@ -59,7 +60,7 @@ async def an_appeal(act: Act) -> Prepared:
     world = await World.new()
     await world.happen("f1")
     by = Person(ASKED, UNIT)
-    made = await world.store.run(lambda uow: appeals.submit(uow, SAMPLE.appeals, UNIT, 1, "不属实", "", [], by))
+    made = await world.store.run(lambda uow: appeals.submit(uow, SAMPLE.appeals, UNIT, 1, Grounds("不属实"), by))
     command = appeals.uphold if act is Act.UPHOLD_APPEAL else appeals.reject
     return world.store.run, lambda uow, who: command(uow, made.id, who, "是")
 
@@ -67,7 +68,7 @@ async def an_appeal(act: Act) -> Prepared:
 async def a_proposal(act: Act) -> Prepared:
     world = await World.new()
     entry = ByHand(FactKind.MANUAL, MONDAY, Decimal(2))
-    made, _ = await world.store.run(lambda uow: proposals.propose_entry(uow, UNIT, entry, "扣", "", [], Person(ASKED)))
+    made, _ = await world.store.run(lambda uow: proposals.propose_entry(uow, UNIT, entry, Grounds("扣"), Person(ASKED)))
     command = proposals.approve if act is Act.APPROVE_PROPOSAL else proposals.refuse
     return world.store.run, lambda uow, who: command(uow, made.id, who, "是")
 

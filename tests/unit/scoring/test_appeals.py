@@ -10,6 +10,7 @@ import pytest
 from services.scoring.commands import appeals as commands
 from services.scoring.commands import proposals
 from services.scoring.domain.appeals import Appeal, AppealState, AppealTerms, Next, if_upheld, next_of
+from services.scoring.domain.grounds import Grounds
 from services.scoring.domain.ledger import Entry
 from services.scoring.domain.proposals import ByHand
 from services.scoring.repo import APPEALS, CONTESTS
@@ -36,7 +37,7 @@ def posted(text: str) -> Entry:
 
 
 async def submitted(world: World, number: int = 1, by: Person = WANG) -> Appeal:
-    return await world.store.run(lambda uow: commands.submit(uow, TERMS, UNIT, number, "道路封闭", "", [], by))
+    return await world.store.run(lambda uow: commands.submit(uow, TERMS, UNIT, number, Grounds("道路封闭"), by))
 
 
 async def upheld(world: World, id: str, by: Person = LI) -> Appeal:
@@ -136,7 +137,7 @@ async def test_only_the_unit_itself_appeals_and_withdraws() -> None:
 async def test_nobody_decides_for_their_own_unit_or_on_their_own_entry() -> None:
     world = await World.new()
     entry = ByHand(FactKind.MANUAL, MONDAY, Decimal(2))
-    proposal, _ = await world.store.run(lambda uow: proposals.propose_entry(uow, UNIT, entry, "扣", "", [], ZHANG))
+    proposal, _ = await world.store.run(lambda uow: proposals.propose_entry(uow, UNIT, entry, Grounds("扣"), ZHANG))
     await world.store.run(lambda uow: proposals.approve(uow, proposal.id, LI, ""))
     await world.settle()
     made = await submitted(world)
@@ -159,7 +160,7 @@ async def test_what_cannot_be_appealed_against_is_refused_by_name() -> None:
     await world.happen("f2", FactKind.BONUS, at_stake=Decimal(1))
     await upheld(world, (await submitted(world)).id)
     await world.happen("f3")
-    correction = await world.store.run(lambda uow: proposals.propose_correction(uow, UNIT, 4, "错", "", [], ZHANG))
+    correction = await world.store.run(lambda uow: proposals.propose_correction(uow, UNIT, 4, Grounds("错"), ZHANG))
     await world.store.run(lambda uow: proposals.approve(uow, correction.id, LI, ""))
     for number, code in (
         (1, "appealed-before"),
@@ -192,7 +193,7 @@ async def test_what_comes_next_for_a_row() -> None:
         await submitted(world, number)
     one, two, _ = await world.store.find(APPEALS, {}, [("number", 1)])
     await rejected(world, one.id)
-    await world.store.run(lambda uow: commands.uphold(uow, two.id, LI, ""))
+    await world.store.run(lambda uow: commands.uphold(uow, two.id, LI, "成立"))
     assert await nexts() == [Next.STANDS, Next.TO_BE_TAKEN_BACK, Next.TO_BE_DECIDED, Next.MAY_APPEAL]
     await world.settle()
     world.clock.advance(timedelta(days=30))

@@ -10,6 +10,7 @@ import pytest
 
 from services.scoring.commands import appeals
 from services.scoring.commands import proposals as commands
+from services.scoring.domain.grounds import Grounds
 from services.scoring.domain.proposals import BASIS, ByHand, Proposal, ProposalState, proposal_of
 from services.scoring.repo import FACTS, PROPOSALS
 from shared.contracts.scoring import FactKind
@@ -21,12 +22,14 @@ DEDUCTION = ByHand(FactKind.MANUAL, MONDAY, Decimal(2))
 
 
 async def proposed(world: World, entry: ByHand = DEDUCTION, by: Person = ZHANG) -> Proposal:
-    made, _ = await world.store.run(lambda uow: commands.propose_entry(uow, UNIT, entry, "为什么", "见记录", [], by))
+    made, _ = await world.store.run(
+        lambda uow: commands.propose_entry(uow, UNIT, entry, Grounds("为什么", "见记录", []), by)
+    )
     return made
 
 
 async def corrected(world: World, number: int = 1, by: Person = ZHANG) -> Proposal:
-    return await world.store.run(lambda uow: commands.propose_correction(uow, UNIT, number, "记错", "", [], by))
+    return await world.store.run(lambda uow: commands.propose_correction(uow, UNIT, number, Grounds("记错"), by))
 
 
 async def approved(world: World, id: str, by: Person = LI) -> Proposal:
@@ -101,7 +104,7 @@ async def test_what_it_will_cost_is_told_beforehand() -> None:
     world = await World.new()
     false_reply = ByHand(FactKind.FALSE_REPLY, MONDAY, case="20261103-ABCDEFGHJK")
     _, charges = await world.store.run(
-        lambda uow: commands.propose_entry(uow, UNIT, false_reply, "虚假整改", "", [], ZHANG)
+        lambda uow: commands.propose_entry(uow, UNIT, false_reply, Grounds("虚假整改"), ZHANG)
     )
     assert [(charge.rule, charge.points) for charge in charges] == [("false-reply", Decimal(3))]
 
@@ -169,7 +172,7 @@ async def test_while_a_unit_appeals_nobody_corrects_and_then_only_what_stands() 
     world = await World.new()
     await world.happen("f1")
     early = await corrected(world)
-    appeal = await world.store.run(lambda uow: appeals.submit(uow, TERMS, UNIT, 1, "道路封闭", "", [], WANG))
+    appeal = await world.store.run(lambda uow: appeals.submit(uow, TERMS, UNIT, 1, Grounds("道路封闭"), WANG))
     with pytest.raises(Refused, match="appeal-pending"):
         await approved(world, early.id)
     await world.store.run(lambda uow: appeals.reject(uow, appeal.id, LI, "不成立"))

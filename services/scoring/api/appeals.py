@@ -8,8 +8,8 @@ from fastapi import Query, Request, Response
 from pydantic import Field
 
 from services.scoring.api.access import may, resources_of
+from services.scoring.api.bodies import After, Trimmed
 from services.scoring.api.entries import Number, UnitCode, require_own
-from services.scoring.api.parameters import After, Trimmed
 from services.scoring.api.proposals import CODE_LIMIT, GroundsIn, Reason
 from services.scoring.api.rules import PERIOD
 from services.scoring.commands import appeals as commands

@@ -11,7 +11,7 @@ from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from services.scoring.api.access import Anyone, may, resources_of
-from services.scoring.api.parameters import After
+from services.scoring.api.bodies import After
 from services.scoring.commands import lists as commands
 from services.scoring.domain.acts import Act
 from services.scoring.domain.lists import (

@@ -9,7 +9,7 @@ from fastapi import Query, Request, Response
 from pydantic import AwareDatetime, Field
 
 from services.scoring.api.access import may, resources_of
-from services.scoring.api.parameters import After
+from services.scoring.api.bodies import After
 from services.scoring.api.schemes import GONE, Code
 from services.scoring.commands.measurements import measure
 from services.scoring.domain.acts import Act

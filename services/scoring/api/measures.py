@@ -12,7 +12,7 @@ from fastapi import Path, Query, Request, Response
 from pydantic import Field, StringConstraints
 
 from services.scoring.api.access import may, resources_of
-from services.scoring.api.parameters import After
+from services.scoring.api.bodies import After
 from services.scoring.commands import measures
 from services.scoring.domain.acts import Act
 from services.scoring.domain.measures import TEXT_LIMIT, Measure

@@ -9,7 +9,7 @@ from fastapi import Query, Request, Response
 from pydantic import AwareDatetime, Field
 
 from services.scoring.api.access import MISSING, may, resources_of
-from services.scoring.api.parameters import After, Trimmed
+from services.scoring.api.bodies import After, Trimmed
 from services.scoring.commands import proposals as commands
 from services.scoring.domain.acts import Act
 from services.scoring.domain.grounds import EVIDENCE_LIMIT, REASON_LIMIT, REFERENCES_LIMIT, Grounds

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from services.scoring.api.access import may, resources_of
 from services.scoring.api.attachments import FILE, sent
-from services.scoring.api.parameters import After
+from services.scoring.api.bodies import After
 from services.scoring.commands import responsibility as commands
 from services.scoring.domain.acts import Act
 from services.scoring.domain.responsibility import (

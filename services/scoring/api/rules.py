@@ -11,7 +11,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
 from services.scoring.api.access import MISSING, Anyone, may, resources_of
-from services.scoring.api.parameters import Trimmed
+from services.scoring.api.bodies import Trimmed
 from services.scoring.commands import rules as commands
 from services.scoring.domain.acts import Act
 from services.scoring.domain.drafts import RULES_LIMIT, Draft, DraftState, Edition

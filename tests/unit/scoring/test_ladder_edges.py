@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
 
@@ -115,3 +115,13 @@ async def test_events_that_concern_no_ladder_are_not_even_read() -> None:
     assert await world.store.find(PARKED, {}) == []
     with pytest.raises(Undecodable):
         await load_measures(world.store.unit(), [replace(world.event(overdue()), value=b"{")], world.resources)
+
+
+async def test_where_the_calendar_ends_papers_are_issued_all_the_same() -> None:
+    world = World.new()
+    world.clock.set(datetime(2029, 12, 28, 2, tzinfo=UTC))
+    await world.hear(overdue())
+    assert await world.tick() == 1
+    [measure] = await world.measures()
+    assert measure.due_at > measure.issued_at
+    assert (await world.matter()).deadline_at == measure.due_at

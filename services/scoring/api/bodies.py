@@ -1,4 +1,4 @@
-"""What parameters and bodies of scoring's routes share."""
+"""What bodies and parameters of scoring's routes share."""
 
 from __future__ import annotations
 

@@ -94,8 +94,8 @@ class Order:
 
     def cursor(self, *values: Value) -> str:
         """The cursor of a place."""
-        told = [self.name, *(_written(value) for value in values)]
-        return base64.urlsafe_b64encode(json.dumps(told, separators=(",", ":")).encode()).decode().rstrip("=")
+        written = [self.name, *(_written(value) for value in values)]
+        return base64.urlsafe_b64encode(json.dumps(written, separators=(",", ":")).encode()).decode().rstrip("=")
 
     def read(self, cursor: str, field: str = "after") -> tuple[Any, ...]:
         """The values of a place. Raises Invalid (`cursor-malformed`), also for a cursor of another order."""

@@ -42,7 +42,7 @@ class World:
     scoring: Inside
     broker: KafkaBroker
     publisher: KafkaPublisher
-    told: dict[str, int] = field(default_factory=dict)
+    sequences: dict[str, int] = field(default_factory=dict)
 
     def worker(self) -> Worker[Resources]:
         return Worker(
@@ -62,14 +62,14 @@ class World:
         """Returns when the group has handled them, each delivered twice."""
         for model in models:
             case = model.case.case
-            number = self.told[case] = self.told.get(case, 0) + 1
+            number = self.sequences[case] = self.sequences.get(case, 0) + 1
             event = Event.new(model, case, number, self.scoring.clock.now())
             await self.publisher.publish([event])
             await self.publisher.publish([event])
         await eventually(self._handled)
 
     async def _handled(self) -> bool:
-        ids = {f"{LADDER.group}|{CaseEvent.TOPIC}|{case}": number for case, number in self.told.items()}
+        ids = {f"{LADDER.group}|{CaseEvent.TOPIC}|{case}": number for case, number in self.sequences.items()}
         marks = await self.scoring.runtime.store.find(MARKS, {"_id": {"$in": list(ids)}})
         return {mark.id: mark.sequence for mark in marks} == ids
 

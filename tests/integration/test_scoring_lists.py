@@ -42,8 +42,8 @@ async def done(scoring: Inside, method: str, address: str, role: str, body: obje
     """The answer to a command that is allowed."""
     answer = await scoring.http.request(method, address, json=body, headers=scoring.token(role))
     assert answer.is_success, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    listed: dict[str, Any] = answer.json()
+    return listed
 
 
 async def published(scoring: Inside, **change: object) -> str:
@@ -58,7 +58,7 @@ def refusal(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-async def told_events(scoring: Inside) -> list[tuple[str, dict[str, Any]]]:
+async def published_events(scoring: Inside) -> list[tuple[str, dict[str, Any]]]:
     rows = await scoring.runtime.store.find(OUTBOX, {"topic": "scoring.list"}, [("_id", 1)])
     return [(row.type, json.loads(row.value)) for row in rows]
 
@@ -72,7 +72,7 @@ async def test_a_list_from_draft_to_withdrawal(scoring: Inside) -> None:
     approved = await done(scoring, "POST", f"/lists/{id}/approve", "leader", {"based_on": 2})
     assert (approved["state"], approved["approved_by"]) == ("approved", "leader")
     assert (await scoring.http.get("/lists")).json()["lists"] == []
-    assert await told_events(scoring) == []
+    assert await published_events(scoring) == []
     await done(scoring, "POST", f"/lists/{id}/publish", "office")
     [shown] = (await scoring.http.get("/lists")).json()["lists"]
     assert (shown["number"], shown["state"], [item["venue"] for item in shown["items"]]) == (
@@ -89,7 +89,7 @@ async def test_a_list_from_draft_to_withdrawal(scoring: Inside) -> None:
     assert "不属实" not in public
     inside = await done(scoring, "GET", f"/lists/{id}", "discipline")
     assert (inside["withdrawal"], len(inside["items"])) == ("经核实，第一条不属实", 2)
-    [first, second] = await told_events(scoring)
+    [first, second] = await published_events(scoring)
     assert first[0] == "chuangwen.scoring.list-published.v1"
     assert [item["unit"] for item in first[1]["items"]] == [None, "huanwei"]
     assert second[0] == "chuangwen.scoring.list-withdrawn.v1"
@@ -157,9 +157,9 @@ async def test_a_bad_list_is_refused_by_name_and_leaves_no_trace(
 ) -> None:
     answer = await scoring.http.post("/lists", json={**BLACK, **change}, headers=scoring.token("office"))
     assert answer.status_code == 422
-    told = answer.json()
+    listed = answer.json()
     if code != "field-invalid":
-        assert (told["code"], told["field"]) == (code, field)
+        assert (listed["code"], listed["field"]) == (code, field)
     assert (await done(scoring, "GET", "/lists/all", "office"))["lists"] == []
     assert await scoring.runtime.store.find(AUDIT, {"chain": {"$regex": "^list:"}}) == []
 
@@ -190,9 +190,9 @@ async def test_the_paper_of_a_public_list_is_the_same_every_time(scoring: Inside
     scoring.clock.advance(timedelta(days=400))
     again = await scoring.http.get(f"/lists/{id}.pdf")
     assert first.content == again.content
-    told = Pdf(first.content).text
+    listed = Pdf(first.content).text
     for said in ("2026年11月黑榜", "黑榜〔2026〕第0001号", "■ 衡阳高新区华兴街道祥光社区祥光农贸市场", "创文督导一组"):
-        assert said in told
+        assert said in listed
     word = await scoring.http.get(f"/lists/{id}.docx")
     assert word.content == (await scoring.http.get(f"/lists/{id}.docx")).content
     assert 'filename="black-list-2026-0001.docx"' in word.headers["content-disposition"]
@@ -247,4 +247,4 @@ async def test_the_same_key_publishes_once(scoring: Inside) -> None:
     answers = await asyncio.gather(*(scoring.http.post(f"/lists/{id}/publish", headers=headers) for _ in range(5)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.text for answer in answers}) == 1
-    assert len(await told_events(scoring)) == 1
+    assert len(await published_events(scoring)) == 1

@@ -78,8 +78,8 @@ async def test_it_costs_nothing_until_a_second_person_confirms_it_and_is_taken_b
     assert await ledger(scoring) == []
     answer = await scoring.http.post(f"{EVENTS}/{id}/confirm", json={"reason": "认定"}, headers=scoring.token("office"))
     assert refusal(answer) == (403, "second-person-required")
-    told = await done(scoring, f"{EVENTS}/{id}/confirm", "leader", {"reason": "经调查组认定"})
-    assert (told["state"], told["at_stake"], told["unit"]) == ("confirmed", "3", "yingji")
+    content = await done(scoring, f"{EVENTS}/{id}/confirm", "leader", {"reason": "经调查组认定"})
+    assert (content["state"], content["at_stake"], content["unit"]) == ("confirmed", "3", "yingji")
     assert await ledger(scoring) == [("negative-list", "3", None)]
     cleared = await done(scoring, f"{EVENTS}/{id}/clear", "office", {"reason": "申诉成立，不属重大事故"})
     assert (cleared["state"], cleared["taken_back"]) == ("cleared", True)
@@ -93,8 +93,8 @@ async def test_it_costs_nothing_until_a_second_person_confirms_it_and_is_taken_b
 
 async def test_what_is_not_posted_yet_is_taken_back_once_it_is(scoring: Inside) -> None:
     id = await confirmed(scoring)
-    told = await done(scoring, f"{EVENTS}/{id}/clear", "office", {"reason": "误报"})
-    assert (told["state"], told["taken_back"]) == ("cleared", False)
+    content = await done(scoring, f"{EVENTS}/{id}/clear", "office", {"reason": "误报"})
+    assert (content["state"], content["taken_back"]) == ("cleared", False)
     assert await orders(scoring) == 0
     timekeeper = Timekeeper(scoring.runtime.store, Deadline(NEGATIVE_EVENTS, on_entries_due), scoring.runtime.resources)
     assert await timekeeper.look() == 0
@@ -113,8 +113,8 @@ async def test_what_is_not_posted_yet_is_taken_back_once_it_is(scoring: Inside) 
 
 async def test_a_suspicion_that_is_cleared_has_cost_nothing(scoring: Inside) -> None:
     id = await reported(scoring)
-    told = await done(scoring, f"{EVENTS}/{id}/clear", "leader", {"reason": "经核实不属实"})
-    assert (told["state"], told["at_stake"], told["taken_back"]) == ("cleared", "0", True)
+    content = await done(scoring, f"{EVENTS}/{id}/clear", "leader", {"reason": "经核实不属实"})
+    assert (content["state"], content["at_stake"], content["taken_back"]) == ("cleared", "0", True)
     assert await ledger(scoring) == []
     for step in ("confirm", "clear", "evidence"):
         body = {"text": "x"} if step == "evidence" else {"reason": "x"}
@@ -142,8 +142,8 @@ async def test_a_city_that_holds_the_title_is_suspended_for_a_year_and_loses_no_
     scoring.clock.advance(timedelta(minutes=1))
     id = await confirmed(scoring)
     assert await ledger(scoring) == [("negative-list", "3", None)]
-    told = await get(scoring, f"{EVENTS}/{id}")
-    assert (told["at_stake"], told["charges"]) == ("0", 0)
+    content = await get(scoring, f"{EVENTS}/{id}")
+    assert (content["at_stake"], content["charges"]) == ("0", 0)
     now = await get(scoring, "/negative-list/sanctions")
     assert [(each["event"], each["effect"], each["until"]) for each in now["sanctions"]] == [
         (earlier, "deduct", "2026-12-15"),
@@ -205,8 +205,8 @@ async def test_evidence_is_text_with_files_for_staff_and_the_unit_concerned(scor
         answer = await scoring.http.post("/attachments", content=content, headers=office)
         ids.append(answer.json()["attachment"])
     id = await reported(scoring, files=ids[:1])
-    told = await done(scoring, f"{EVENTS}/{id}/evidence", "office", {"text": "调查报告", "files": ids[1:]})
-    assert [(each["text"], each["files"]) for each in told["evidence"]] == [("事故快报", [1]), ("调查报告", [2])]
+    content = await done(scoring, f"{EVENTS}/{id}/evidence", "office", {"text": "调查报告", "files": ids[1:]})
+    assert [(each["text"], each["files"]) for each in content["evidence"]] == [("事故快报", [1]), ("调查报告", [2])]
     for headers in (office, scoring.token("discipline")):
         answer = await scoring.http.get(f"{EVENTS}/{id}/files/2", headers=headers)
         assert (answer.status_code, answer.content) == (200, b"%PDF-1.7 second")
@@ -255,8 +255,8 @@ async def test_units_see_the_events_that_are_laid_to_them_and_pages_have_no_gap(
         if (before := page["next"]) is None:
             break
     assert seen == ids[::-1]
-    own = await get(scoring, EVENTS, "officer", unit="gongan")
-    assert [each["id"] for each in own["events"]] == [ids[3], ids[1]]
+    own_events = await get(scoring, EVENTS, "officer", unit="gongan")
+    assert [each["id"] for each in own_events["events"]] == [ids[3], ids[1]]
     assert (await get(scoring, f"{EVENTS}?state=confirmed"))["events"] == []
 
 
@@ -300,9 +300,9 @@ async def test_a_bad_report_is_refused_by_name_and_leaves_no_trace(
 
 
 async def test_the_list_says_on_which_days_what_happens_counts(scoring: Inside) -> None:
-    told = await get(scoring, "/negative-list", "verifier")
-    assert told["situation"]["status"] == "nominated"
-    [g15] = [item for item in told["items"] if item["code"] == "G15"]
+    content = await get(scoring, "/negative-list", "verifier")
+    assert content["situation"]["status"] == "nominated"
+    [g15] = [item for item in content["items"] if item["code"] == "G15"]
     assert [(each["effect"], each["opens"], each["closes"]) for each in g15["sanctions"]] == [
         ("suspend", None, None),
         ("deduct", "2025-12-15", "2026-12-15"),

@@ -68,7 +68,7 @@ def said(scheme: dict[str, Any]) -> dict[str, Any]:
     return {name: scheme[name] for name in ("name", "source", "categories")}
 
 
-async def told_events(scoring: Inside) -> list[tuple[str, dict[str, Any]]]:
+async def published_events(scoring: Inside) -> list[tuple[str, dict[str, Any]]]:
     rows = await scoring.runtime.store.find(OUTBOX, {"topic": "scoring.scheme"}, [("created_at", 1), ("_id", 1)])
     return [(row.type, json.loads(row.value)) for row in rows]
 
@@ -81,8 +81,8 @@ async def test_the_districts_edition_is_in_force_from_the_start_and_everybody_ma
     codes = {content["code"] for category in scheme["categories"] for content in category["contents"]}
     reported = json.loads((Path("deploy/sample/hengyang") / "categories.json").read_bytes())["categories"]
     assert {code for category in reported for code in category.get("indicators", [])} == codes
-    [(type, told)] = await told_events(scoring)
-    assert (type, told["version"], told["standards"]) == (SchemePublished.TYPE, 1, scheme["standards"])
+    [(type, content)] = await published_events(scoring)
+    assert (type, content["version"], content["standards"]) == (SchemePublished.TYPE, 1, scheme["standards"])
     assert await scoring.runtime.store.count(STANDARDS, {}) == scheme["standards"]
 
 
@@ -93,7 +93,7 @@ async def test_an_edition_is_adopted_once_and_a_higher_one_takes_its_place(
     again.mkdir()
     async with inside(SERVICE, scoring.clock, again, mongodb_uri, namespace) as second:
         assert len(await done(second, "GET", "/schemes", "office")) == 1
-    assert len(await told_events(scoring)) == 1
+    assert len(await published_events(scoring)) == 1
 
 
 async def test_a_version_from_draft_to_retirement(scoring: Inside) -> None:
@@ -129,7 +129,7 @@ async def test_a_version_from_draft_to_retirement(scoring: Inside) -> None:
     assert before.json()["version"] == 1
     await done(scoring, "POST", "/schemes/2/retire", "leader")
     assert refusal(await scoring.http.get("/schemes/in-force")) == (404, "scheme-not-in-force")
-    assert [type for type, _ in await told_events(scoring)] == [
+    assert [type for type, _ in await published_events(scoring)] == [
         SchemePublished.TYPE,
         SchemePublished.TYPE,
         SchemeRetired.TYPE,
@@ -211,17 +211,17 @@ async def test_all_faults_of_a_table_are_told_at_once_by_cell_and_nothing_is_wri
     book.save(file)
     answer = await imported(scoring, "/schemes/import", file.getvalue())
     assert refusal(answer) == (422, "table-faulty")
-    told = answer.json()
+    content = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
-    assert [(each["field"], each["code"]) for each in told["errors"]] == [
+    assert [(each["field"], each["code"]) for each in content["errors"]] == [
         ("I2", "cell-unreadable"),
         ("N3", "unit-unknown"),
         ("G4", "cell-has-formula"),
         ("M5", "venue-type-unknown"),
         ("A6", "cells-merged"),
     ]
-    assert told["count"] == 5
-    assert "没有的单位" in told["errors"][1]["message"]
+    assert content["count"] == 5
+    assert "没有的单位" in content["errors"][1]["message"]
     assert len(await done(scoring, "GET", "/schemes", "office")) == 1
 
 
@@ -289,14 +289,14 @@ async def test_drafts_are_for_staff(scoring: Inside) -> None:
 
 
 def measurement(**change: object) -> dict[str, Any]:
-    told = {
+    content = {
         "unit": "gongjiao",
         "standard": STOPS,
         "measured": {"found": 4},
         "measured_at": "2026-11-20T02:00:00Z",
         "place": "stop-3",
     }
-    return {**told, **change}
+    return {**content, **change}
 
 
 async def posted(scoring: Inside) -> dict[str, list[str]]:
@@ -361,10 +361,10 @@ async def test_what_cannot_have_been_measured_is_refused(
 
 
 async def test_nobody_measures_the_own_unit_and_nothing_is_recorded_twice(scoring: Inside) -> None:
-    own = await scoring.http.post(
+    own_answer = await scoring.http.post(
         "/measurements", json=measurement(), headers=scoring.token("inspector", unit="gongjiao")
     )
-    assert refusal(own) == (403, "decision-on-own-unit")
+    assert refusal(own_answer) == (403, "decision-on-own-unit")
     answers = await asyncio.gather(
         *(scoring.http.post("/measurements", json=measurement(), headers=scoring.token("office")) for _ in range(4))
     )
@@ -397,7 +397,7 @@ async def test_measurements_come_page_by_page_and_units_see_their_own(scoring: I
 
 
 def finding(number: int, standard: str | None = DIRT, severity: Severity = Severity.SEVERE) -> Event:
-    told = FindingRecorded(
+    content = FindingRecorded(
         visit="20261120-VISITVISIT",
         finding=number,
         site="site",
@@ -409,7 +409,7 @@ def finding(number: int, standard: str | None = DIRT, severity: Severity = Sever
         indicators=("told-by-inspections",),
         unit="huanwei",
     )
-    return Event.new(told, told.visit, number, NOON)
+    return Event.new(content, content.visit, number, NOON)
 
 
 async def test_a_finding_has_the_indicator_of_its_standard_and_is_capped_by_its_points(scoring: Inside) -> None:

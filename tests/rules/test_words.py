@@ -20,6 +20,12 @@ MEANT = {
     ("checker", "tests/chaos"),  # the judge of a history, as the literature on such tests calls it
     ("checker", "tests/contract"),  # FormatChecker of jsonschema
     ("checker", "tests/load"),
+    ("told", "services/scoring/domain/facts.py"),  # told_at: stored and public under that name
+    ("told", "services/scoring/domain/what_if.py"),
+    ("told", "services/scoring/handlers/measures.py"),
+    ("told", "services/scoring/views/entries.py"),
+    ("told", "services/scoring/views/responsibility.py"),
+    ("told", "tests/unit/scoring/test_facts.py"),
     ("admin", "shared/kafka.py"),  # AIOKafkaAdminClient
     ("admin", "tests"),
     ("admin", "deploy/local"),  # the database of that name in MongoDB
@@ -30,7 +36,6 @@ UNCONVERTED = (
     "deploy/catalogue.py",
     "deploy/replay",
     "services/reports",
-    "services/scoring",
     "shared",
     "tests",
 )

@@ -80,7 +80,7 @@ class World:
 
     store: Store
     clock: FixedClock
-    told: dict[str, int]
+    sequences: dict[str, int]
     resources: Resources
 
     @classmethod
@@ -94,7 +94,7 @@ class World:
         """The next event of its aggregate, now."""
         if isinstance(model, CaseEvent):
             subject = model.case.case
-        number = self.told[subject] = self.told.get(subject, 0) + 1
+        number = self.sequences[subject] = self.sequences.get(subject, 0) + 1
         return Event.new(model, subject, number, self.clock.now())
 
     async def hear(self, *models: EventModel) -> list[Event]:

@@ -70,7 +70,7 @@ async def month(store: Store, period: str) -> Standing:
     return found
 
 
-async def told_by(store: Store, model: type[EventModel]) -> list[EventModel]:
+async def published_by(store: Store, model: type[EventModel]) -> list[EventModel]:
     return [row.event.data for row in await store.find(OUTBOX, {}, [("sequence", 1)]) if row.type == model.TYPE]
 
 
@@ -125,9 +125,9 @@ async def test_an_event_delivered_again_is_posted_once() -> None:
 
 async def test_every_row_is_told_and_the_last_of_a_standing() -> None:
     store = await posted(*MIXED)
-    found = await told_by(store, EntryPosted)
+    found = await published_by(store, EntryPosted)
     assert found == [EntryPosted.model_validate(row, from_attributes=True) for row in await rows(store)]
-    standings = [each for each in await told_by(store, StandingChanged) if isinstance(each, StandingChanged)]
+    standings = [each for each in await published_by(store, StandingChanged) if isinstance(each, StandingChanged)]
     assert {(each.period, each.frozen, each.points_lost) for each in standings} == {
         ("2026-11", True, Decimal("1.3")),
         ("2026-12", True, Decimal("3.7")),
@@ -170,7 +170,7 @@ async def test_months_frozen_out_of_order_are_both_frozen_and_the_later_one_hold
     for period in ("2026-11", "2026-12"):
         assert (await month(store, period)).frozen_at is not None
     assert [(row.period, row.belongs_to) for row in await rows(store)] == [("2026-11", None), ("2027-01", "2026-12")]
-    found = [each for each in await told_by(store, StandingChanged) if isinstance(each, StandingChanged)]
+    found = [each for each in await published_by(store, StandingChanged) if isinstance(each, StandingChanged)]
     assert {each.period for each in found if each.frozen} == {"2026-11", "2026-12"}
 
 
@@ -182,9 +182,9 @@ async def test_a_month_in_which_nothing_happened_is_frozen_too() -> None:
 
 async def test_a_month_that_is_frozen_is_not_told_again_by_what_is_late() -> None:
     store = await posted(charge("1"), freezing("2026-11"))
-    before = len(await told_by(store, StandingChanged))
+    before = len(await published_by(store, StandingChanged))
     await apply(store, [Event.new(charge("1", cap="2"), "late:x", 1, LATER)])
-    found = await told_by(store, StandingChanged)
+    found = await published_by(store, StandingChanged)
     assert len(found) == before + 1
     frozen = await month(store, "2026-11")
     assert [frozen.points_lost, frozen.entries] == [1, 1]

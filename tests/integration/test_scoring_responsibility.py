@@ -70,7 +70,7 @@ def finding(
     standard: str | None = None,
     unit: str | None = None,
 ) -> Event:
-    told = FindingRecorded(
+    content = FindingRecorded(
         visit=visit,
         finding=1,
         site="P-0042",
@@ -82,7 +82,7 @@ def finding(
         indicators=(indicator,) if indicator else (),
         unit=unit,
     )
-    return Event.new(told, visit, 1, at + timedelta(minutes=5))
+    return Event.new(content, visit, 1, at + timedelta(minutes=5))
 
 
 async def get(scoring: Inside, path: str, headers: dict[str, str] | None = None) -> Any:
@@ -178,9 +178,9 @@ async def test_a_case_stays_with_the_unit_that_had_it(scoring: Inside) -> None:
 
 async def test_what_nobody_answers_for_is_kept_and_laid_to_a_unit_once(scoring: Inside) -> None:
     await heard(scoring, finding("V1", indicator="示例-设施-02"), finding("V2", indicator=None))
-    told = await get(scoring, "/facts/unassigned?limit=1")
-    assert (told["total"], told["facts"][0]["proposed"]) == (2, None)
-    second = await get(scoring, f"/facts/unassigned?after={told['next']}")
+    content = await get(scoring, "/facts/unassigned?limit=1")
+    assert (content["total"], content["facts"][0]["proposed"]) == (2, None)
+    second = await get(scoring, f"/facts/unassigned?after={content['next']}")
     assert [each["visit"] for each in second["facts"]] == ["V2"]
     assert second["next"] is None
     await changed(scoring, "/matrix/indicator/示例-设施-02", lead="paishui", effective_from="2026-11-01", reason="补记")
@@ -201,8 +201,8 @@ async def test_what_nobody_answers_for_is_kept_and_laid_to_a_unit_once(scoring: 
 
 async def test_what_cannot_be_laid_is_refused_by_name(scoring: Inside) -> None:
     await heard(scoring, finding("V1", indicator=None))
-    [told] = (await get(scoring, "/facts/unassigned"))["facts"]
-    good = {"fact": told["fact"], "unit": "paishui", "reason": "职责"}
+    [content] = (await get(scoring, "/facts/unassigned"))["facts"]
+    good = {"fact": content["fact"], "unit": "paishui", "reason": "职责"}
     for change, status, code in (
         ({"unit": "nobody"}, 422, "unit-unknown"),
         ({"reason": " "}, 422, "text-required"),
@@ -210,10 +210,10 @@ async def test_what_cannot_be_laid_is_refused_by_name(scoring: Inside) -> None:
     ):
         answer = await scoring.http.post("/facts/unassigned", json={**good, **change}, headers=office(scoring))
         assert refusal(answer) == (status, code)
-    fact = await scoring.runtime.store.get(FACTS, told["fact"])
+    fact = await scoring.runtime.store.get(FACTS, content["fact"])
     assert fact is not None
     assert fact.unit == ""
-    assert await scoring.runtime.store.find(AUDIT, {"chain": f"fact:{told['fact']}"}) == []
+    assert await scoring.runtime.store.find(AUDIT, {"chain": f"fact:{content['fact']}"}) == []
 
 
 async def test_every_change_is_a_term_in_a_chain_and_nothing_that_was_said_is_lost(scoring: Inside) -> None:
@@ -245,9 +245,9 @@ async def test_what_was_read_before_somebody_else_wrote_is_not_written_over(scor
 
 
 async def test_a_liaison_sees_to_the_rows_of_the_own_unit_and_to_no_others(scoring: Inside) -> None:
-    own, other = liaison(scoring, "gongce"), liaison(scoring, "huanwei")
+    own_unit, other = liaison(scoring, "gongce"), liaison(scoring, "huanwei")
     force = {"name": "公厕专班", "members": [{"name": "赵六", "role": "组长"}], "based_on": 1}
-    plan = {"attachment": await uploaded(scoring, own)}
+    plan = {"attachment": await uploaded(scoring, own_unit)}
     for method, path, body in (
         ("PUT", f"{TOILETS}/task-force", force),
         ("PUT", f"{TOILETS}/state", {"state": "under-way"}),
@@ -260,8 +260,8 @@ async def test_a_liaison_sees_to_the_rows_of_the_own_unit_and_to_no_others(scori
         for role in ("officer", "verifier", "leader", "discipline", "operator"):
             answer = await scoring.http.request(method, path, json=body, headers=scoring.token(role, unit="gongce"))
             assert refusal(answer) == (403, "role-required"), (role, path)
-        assert (await scoring.http.request(method, path, json=body, headers=own)).status_code == 200
-    row = await get(scoring, TOILETS, own)
+        assert (await scoring.http.request(method, path, json=body, headers=own_unit)).status_code == 200
+    row = await get(scoring, TOILETS, own_unit)
     assert (row["state"], row["terms"][-1]["members"], row["terms"][-1]["effective_from"]) == (
         "under-way",
         [{"name": "赵六", "role": "组长"}],
@@ -269,22 +269,24 @@ async def test_a_liaison_sees_to_the_rows_of_the_own_unit_and_to_no_others(scori
     )
     assert row["terms"][-1]["lead"] == row["terms"][0]["lead"]
     change = {**DUTY, "effective_from": "2026-11-03", "based_on": 2}
-    assert refusal(await scoring.http.put(TOILETS, json=change, headers=own)) == (403, "role-required")
+    assert refusal(await scoring.http.put(TOILETS, json=change, headers=own_unit)) == (403, "role-required")
     assert (await scoring.http.get(TOILETS)).status_code == 401
     await changed(scoring, effective_from="2026-12-01")
     scoring.clock.set(datetime(2026, 12, 1, 4, tzinfo=UTC))
-    answer = await scoring.http.put(f"{TOILETS}/state", json={"state": "done"}, headers=own)
+    answer = await scoring.http.put(f"{TOILETS}/state", json={"state": "done"}, headers=own_unit)
     assert refusal(answer) == (403, "row-of-another-unit")
     assert (await scoring.http.put(f"{TOILETS}/state", json={"state": "done"}, headers=other)).status_code == 200
 
 
 async def test_a_plan_is_read_by_staff_and_the_units_of_its_row_only(scoring: Inside) -> None:
-    own = liaison(scoring, "gongce")
+    own_unit = liaison(scoring, "gongce")
     row = (
-        await scoring.http.post(f"{TOILETS}/plans", json={"attachment": await uploaded(scoring, own)}, headers=own)
+        await scoring.http.post(
+            f"{TOILETS}/plans", json={"attachment": await uploaded(scoring, own_unit)}, headers=own_unit
+        )
     ).json()
     assert (row["plans"][0]["number"], row["plans"][0]["kind"], row["plans"][0]["byte_count"]) == (1, "pdf", len(PDF))
-    for headers in (own, office(scoring), liaison(scoring, "huanwei"), scoring.token("discipline")):
+    for headers in (own_unit, office(scoring), liaison(scoring, "huanwei"), scoring.token("discipline")):
         answer = await scoring.http.get(f"{TOILETS}/plans/1", headers=headers)
         assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, PDF, "application/pdf")
         assert answer.headers["content-disposition"] == 'attachment; filename="plan-1.pdf"'
@@ -326,18 +328,18 @@ async def test_names_of_persons_are_for_the_own_unit_and_those_who_oversee_all(s
 
 
 async def test_a_file_is_shown_once_by_who_handed_it_in_and_goes_when_nothing_shows_it(scoring: Inside) -> None:
-    own, store = liaison(scoring, "gongce"), scoring.runtime.store
-    theirs, lost, shown = [await uploaded(scoring, each) for each in (office(scoring), own, own)]
+    own_unit, store = liaison(scoring, "gongce"), scoring.runtime.store
+    theirs, lost, shown = [await uploaded(scoring, each) for each in (office(scoring), own_unit, own_unit)]
     for attachment, code in ((theirs, "attachment-of-another"), ("unknown", "attachment-unknown")):
-        answer = await scoring.http.post(f"{TOILETS}/plans", json={"attachment": attachment}, headers=own)
+        answer = await scoring.http.post(f"{TOILETS}/plans", json={"attachment": attachment}, headers=own_unit)
         assert answer.json()["code"] == code
     for status in (200, 409):
-        answer = await scoring.http.post(f"{TOILETS}/plans", json={"attachment": shown}, headers=own)
+        answer = await scoring.http.post(f"{TOILETS}/plans", json={"attachment": shown}, headers=own_unit)
         assert answer.status_code == status
     scoring.clock.advance(UNCLAIMED_FOR + timedelta(seconds=1))
     timekeeper = Timekeeper(store, Deadline(ATTACHMENTS, on_attachment_due), scoring.runtime.resources)
     assert await timekeeper.look() == 2
-    answer = await scoring.http.post(f"{TOILETS}/plans", json={"attachment": lost}, headers=own)
+    answer = await scoring.http.post(f"{TOILETS}/plans", json={"attachment": lost}, headers=own_unit)
     assert refusal(answer) == (409, "attachment-taken")
     scoring.clock.advance(GRACE)
     assert await timekeeper.look() == 2
@@ -345,19 +347,21 @@ async def test_a_file_is_shown_once_by_who_handed_it_in_and_goes_when_nothing_sh
     for gone in (theirs, lost):
         with pytest.raises(NotFound):
             _ = [piece async for piece in store.download(f"attachment/{gone}")]
-    assert (await scoring.http.get(f"{TOILETS}/plans/1", headers=own)).content == PDF
+    assert (await scoring.http.get(f"{TOILETS}/plans/1", headers=own_unit)).content == PDF
 
 
 async def test_what_is_missing_is_counted_for_the_district_and_for_each_unit(scoring: Inside) -> None:
-    told = await get(scoring, "/matrix/gaps")
-    assert (told["indicators"], told["complete"], told["unknown"]) == (10, 0, [])
-    assert told["counts"] == {"row": 1, "plan": 9, "task-force": 1, "leader": 0, "liaison": 1, "past-due": 0}
-    lacking = {each["code"]: (each["unit"], each["missing"]) for each in told["missing"]}
+    content = await get(scoring, "/matrix/gaps")
+    assert (content["indicators"], content["complete"], content["unknown"]) == (10, 0, [])
+    assert content["counts"] == {"row": 1, "plan": 9, "task-force": 1, "leader": 0, "liaison": 1, "past-due": 0}
+    lacking = {each["code"]: (each["unit"], each["missing"]) for each in content["missing"]}
     assert lacking["示例-设施-02"] == (None, ["row"])
     assert lacking["示例-秩序-03"] == ("jiaoyu", ["plan", "task-force", "liaison"])
-    own = liaison(scoring, "gongce")
-    await scoring.http.post(f"{TOILETS}/plans", json={"attachment": await uploaded(scoring, own)}, headers=own)
-    [unit] = (await get(scoring, "/matrix/gaps?unit=gongce", own))["units"]
+    own_unit = liaison(scoring, "gongce")
+    await scoring.http.post(
+        f"{TOILETS}/plans", json={"attachment": await uploaded(scoring, own_unit)}, headers=own_unit
+    )
+    [unit] = (await get(scoring, "/matrix/gaps?unit=gongce", own_unit))["units"]
     assert (unit["rows"], unit["complete"], sum(unit["counts"].values())) == (1, 1, 0)
     scoring.clock.set(datetime(2027, 7, 1, 4, tzinfo=UTC))
     assert (await get(scoring, "/matrix/gaps"))["counts"]["past-due"] == 9
@@ -382,9 +386,9 @@ async def test_bad_input_is_refused_by_name_and_leaves_no_trace(
     before = await scoring.runtime.store.count(AUDIT, {})
     body = {**DUTY, "effective_from": "2026-11-03", "based_on": 1, **change}
     answer = await scoring.http.put(path, json=body, headers=office(scoring))
-    told = answer.json()
-    assert (answer.status_code, told["code"]) == (422, code)
-    assert field in {told.get("field"), *(each["field"] for each in told.get("errors", []))}
+    content = answer.json()
+    assert (answer.status_code, content["code"]) == (422, code)
+    assert field in {content.get("field"), *(each["field"] for each in content.get("errors", []))}
     assert await scoring.runtime.store.count(AUDIT, {}) == before
     assert len(await scoring.runtime.store.find(MATRIX, {})) == 16
 
@@ -400,8 +404,8 @@ async def test_names_of_persons_are_in_no_event_no_log_and_no_audit(
     written = [row.value.decode() for row in await scoring.runtime.store.find(OUTBOX, {})]
     rows = [json.dumps(row.detail) + row.reason for row in await scoring.runtime.store.find(AUDIT, {})]
     assert written
-    told = capsys.readouterr()
-    assert SECRET not in "".join([*written, *rows, caplog.text, told.out, told.err])
+    content = capsys.readouterr()
+    assert SECRET not in "".join([*written, *rows, caplog.text, content.out, content.err])
 
 
 async def test_what_the_office_wrote_stays_when_the_service_starts_again(

@@ -42,7 +42,7 @@ class Months:
     def __init__(self) -> None:
         self.clock = FixedClock(datetime(2026, 10, 5, 2, tzinfo=UTC))
         self.store = Store(MemoryDriver(self.clock), self.clock, SERVICE.collections)
-        self._told = 0
+        self._orders = 0
 
     async def begin(self) -> Months:
         await self.store.ensure_indexes()
@@ -59,17 +59,17 @@ class Months:
         worth: Decimal | None = None,
     ) -> None:
         """A charge by a rule of the sample; of a standard of the scheme, capped by what that is worth."""
-        self._told += 1
+        self._orders += 1
         cap = CAPS[rule] if worth is None else worth
         bucket = f"rule:{rule}" if worth is None else f"standard:{standard}@{SCHEME.version}"
         found = ChargeMade(
             unit=unit,
-            case=f"c{self._told}",
+            case=f"c{self._orders}",
             category="exposed-rubbish",
             rule=rule,
             rule_version=1,
             points=Decimal(points),
-            basis=f"reports.case/c{self._told}/1",
+            basis=f"reports.case/c{self._orders}/1",
             happened_at=at or self.clock.now(),
             kind=FactKind.BONUS if rule == "bonus" else FactKind.FINDING,
             standard=standard,
@@ -77,14 +77,14 @@ class Months:
             bucket=None if cap is None else bucket,
             cap=cap,
         )
-        await self._tell(f"c{self._told}:{unit}", found)
+        await self._tell(f"c{self._orders}:{unit}", found)
 
     async def take_back(self, unit: str, number: int) -> None:
         """An order to take a row back."""
-        self._told += 1
-        basis, now = f"decision/{self._told}", self.clock.now()
+        self._orders += 1
+        basis, now = f"decision/{self._orders}", self.clock.now()
         found = ReversalOrdered(unit=unit, number=number, basis=basis, happened_at=now)
-        await self._tell(f"d{self._told}:{unit}", found)
+        await self._tell(f"d{self._orders}:{unit}", found)
 
     async def freeze(self, period: str) -> None:
         await self._run(lambda uow: freeze(uow, self.store, period, set(GROUPS), "office-1"))

@@ -142,7 +142,9 @@ def onward(request: Request, spoken: Language | None = None, token: str | None =
     And the language: `spoken`, or what the request itself prefers.
     """
     preferred = language(request.headers.get("accept-language", ""))
-    carried = {"x-forwarded-for": client_address(request), "accept-language": spoken or preferred}
+    address = client_address(request)
+    # What a proxy passed on from outside may be anything; what is no address would not even go into a header.
+    carried = {"x-forwarded-for": address if address.isascii() else "", "accept-language": spoken or preferred}
     if (trace := telemetry.current_traceparent()) is not None:
         carried["traceparent"] = trace
     return {**carried, "authorization": f"Bearer {token}"} if token else carried

@@ -10,13 +10,13 @@ import httpx2
 from pydantic import BaseModel, Field, TypeAdapter
 from starlette.datastructures import UploadFile
 
-from services.portal.clients.peer import Peer, content_of, read_as
 from shared.contracts.reports import CaseState, Kind
 from shared.errors import Unavailable
+from shared.http.peer import Peer
 
-TIMEOUT = httpx2.Timeout(connect=2, read=30, write=30, pool=5)
-"""Seconds. Reading is long because the reports service decodes photos before it answers."""
-SHORT = httpx2.Timeout(3)
+PATIENCE = 30.0
+"""Seconds. It decodes photos before it answers."""
+SHORT = 3.0
 """Seconds for what a page can do without."""
 PIECE = 65_536
 MOST_COPY = 8 * 1024 * 1024
@@ -94,58 +94,57 @@ class Reports:
     """The reports service. Every method raises Unavailable when it does not answer, or not sensibly."""
 
     def __init__(self, url: str, transport: httpx2.AsyncBaseTransport | None = None) -> None:
-        self._peer = Peer("reports", url, TIMEOUT, transport)
+        self._peer = Peer("reports", url, patience=PATIENCE, transport=transport)
 
     async def upload(self, photo: UploadFile, headers: Mapping[str, str]) -> str:
         """The identity of the photo there. Raises Rejected."""
         await photo.seek(0)
         described = {**headers, "content-length": str(photo.size), "content-type": "application/octet-stream"}
-        answer = await self._peer.ask("POST", "/photos", headers=described, content=_pieces(photo))
-        return str(content_of(answer).get("photo", ""))
+        answer = await self._peer.call("POST", "/photos", headers=described, content=_pieces(photo))
+        return str(answer.json().get("photo", ""))
 
     async def file(self, case: Mapping[str, Any], key: str, headers: Mapping[str, str]) -> Receipt:
         """Put the case on file; sent again with the same key, it is on file once. Raises Rejected."""
-        answer = await self._peer.ask("POST", "/cases", headers={**headers, "idempotency-key": key}, json=case)
-        return read_as(_RECEIPT, answer)
+        return (await self._peer.call("POST", "/cases", headers=headers, key=key, json=case)).read_as(_RECEIPT)
 
     async def similar(self, problem: Mapping[str, Any], headers: Mapping[str, str]) -> Sequence[Similar]:
         """Open cases that may tell of what somebody is about to report, best first. Raises Rejected."""
-        answer = await self._peer.ask("POST", "/cases/similar", headers=headers, json=problem, timeout=SHORT)
-        return read_as(_SIMILAR, answer)
+        answer = await self._peer.call("POST", "/cases/similar", headers=headers, json=problem, patience=SHORT)
+        return answer.read_as(_SIMILAR)
 
     async def follow(self, case: str, key: str, headers: Mapping[str, str]) -> Following:
         """Follow a case; with the same key it is the same follower. Raises Rejected."""
-        keyed = {**headers, "idempotency-key": f"{key}-{case}"}
-        return read_as(_FOLLOWING, await self._peer.ask("POST", f"/cases/{case}/follow", headers=keyed))
+        answer = await self._peer.call("POST", f"/cases/{case}/follow", headers=headers, key=f"{key}-{case}")
+        return answer.read_as(_FOLLOWING)
 
     async def tracked(self, code: str, headers: Mapping[str, str]) -> Tracked:
         """The case of a tracking code. Raises Rejected for a code that is none."""
-        return read_as(_TRACKED, await self._peer.ask("POST", "/tracking", headers=headers, json={"code": code}))
+        return (await self._peer.call("POST", "/tracking", headers=headers, json={"code": code})).read_as(_TRACKED)
 
     async def give_feedback(
         self, action: str, feedback: Mapping[str, Any], key: str, headers: Mapping[str, str]
     ) -> None:
         """Update, rate, object or withdraw; with the same key once. Raises Rejected."""
-        keyed = {**headers, "idempotency-key": key}
-        content_of(await self._peer.ask("POST", f"/tracking/{action}", headers=keyed, json=feedback))
+        (await self._peer.call("POST", f"/tracking/{action}", headers=headers, key=key, json=feedback)).json()
 
     async def catalogue(self, tag: str | None) -> tuple[str, bytes] | None:
         """What can be reported, and what could be, with its tag; None while it is still the one of `tag`."""
         known = {"if-none-match": tag} if tag else {}
-        answer = await self._peer.ask("GET", "/categories?retired=true", headers=known, timeout=SHORT)
-        if answer.status_code == 304:
+        answer = await self._peer.call("GET", "/categories?retired=true", headers=known, patience=SHORT)
+        response = answer.response
+        if response.status_code == 304:
             return None
-        if not answer.is_success:
-            raise Unavailable(f"the reports service answers {answer.status_code} for its catalogue")
-        return answer.headers.get("etag", ""), answer.content
+        if not response.is_success:
+            raise Unavailable(f"the reports service answers {response.status_code} for its catalogue")
+        return response.headers.get("etag", ""), response.content
 
     async def photo(self, id: str, size: str, known: str | None, headers: Mapping[str, str]) -> httpx2.Response:
         """The public copy: 200, 304 when the browser's is `known` to be the same, or 404."""
         asked = {**headers, "if-none-match": known} if known else headers
-        answer = await self._peer.ask("GET", f"/photos/{id}/{size}", headers=asked)
-        if answer.status_code not in {200, 304, 404} or len(answer.content) > MOST_COPY:
-            raise Unavailable(f"the reports service answers {answer.status_code} for a photo")
-        return answer
+        response = (await self._peer.call("GET", f"/photos/{id}/{size}", headers=asked)).response
+        if response.status_code not in {200, 304, 404} or len(response.content) > MOST_COPY:
+            raise Unavailable(f"the reports service answers {response.status_code} for a photo")
+        return response
 
     async def close(self) -> None:
         await self._peer.close()

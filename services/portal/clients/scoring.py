@@ -8,10 +8,10 @@ from decimal import Decimal
 import httpx2
 from pydantic import BaseModel, TypeAdapter
 
-from services.portal.clients.peer import Peer, read_as
 from shared.district import Name
+from shared.http.peer import Peer
 
-TIMEOUT = httpx2.Timeout(connect=2, read=60, write=10, pool=5)
+PATIENCE = 60.0
 """Seconds. A month of many facts takes its time."""
 
 
@@ -96,17 +96,17 @@ class Scoring:
     """The scoring service. Every method raises Unavailable when it does not answer, or not sensibly."""
 
     def __init__(self, url: str, transport: httpx2.AsyncBaseTransport | None = None) -> None:
-        self._peer = Peer("scoring", url, TIMEOUT, transport)
+        self._peer = Peer("scoring", url, patience=PATIENCE, transport=transport)
 
     async def rules(self, day: str, headers: Mapping[str, str]) -> RuleBook:
         """The rules in force on a day (`YYYY-MM-DD`). Raises Rejected."""
-        return read_as(_BOOK, await self._peer.ask("GET", "/rules", params={"on": day}, headers=headers))
+        return (await self._peer.call("GET", "/rules", params={"on": day}, headers=headers)).read_as(_BOOK)
 
     async def what_if(self, period: str, rules: Sequence[Rule], token: str, headers: Mapping[str, str]) -> WhatIf:
         """The month by these rules in place of those with the same codes, for whose token it is. Raises Rejected."""
         body = {"period": period, "rules": [rule.model_dump(mode="json") for rule in rules]}
         known = {**headers, "authorization": f"Bearer {token}"}
-        return read_as(_WHAT_IF, await self._peer.ask("POST", "/what-if", json=body, headers=known))
+        return (await self._peer.call("POST", "/what-if", json=body, headers=known)).read_as(_WHAT_IF)
 
     async def close(self) -> None:
         await self._peer.close()

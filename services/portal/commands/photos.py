@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from starlette.datastructures import UploadFile
 
-from services.portal.clients.peer import Rejected
 from services.portal.clients.reports import Reports
 from services.portal.repo import HANDED, Handed
 from shared.errors import Duplicate
+from shared.http.peer import Rejected
 from shared.store import Store
 
 Headers = Mapping[str, str]

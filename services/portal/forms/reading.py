@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from starlette.datastructures import FormData, UploadFile
 
-from services.portal.clients.peer import Fault
+from shared.http.peer import Fault
 
 PHOTO_LIMIT = 3
 PHOTO_BYTES = 15 * 1024 * 1024

@@ -48,7 +48,7 @@ async def cases(request: Request, caller: Anyone) -> Response:
     resources = resources_of(request)
     found = await resources.board.cases.page(wanted, now)
     catalogue = await resources.catalogue.current()
-    found = replace(found, cases=[catalogue.shown(case) for case in found.cases])
+    found = replace(found, items=[catalogue.shown(case) for case in found.items])
     states = [state for state in CaseState if state is not CaseState.OTHER]
     kinds = [kind for kind in Kind if kind is not Kind.OTHER]
     return await render(request, "cases", found=found, wanted=wanted, states=states, kinds=kinds, now=now)

@@ -31,6 +31,6 @@ async def home(request: Request, caller: Anyone) -> Response:
         figures=await resources.figures(),
         ranking=await board.standings.ranking(month_of(now)),
         excerpt=UNITS,
-        cases=[catalogue.shown(case) for case in (await board.cases.page(CaseFilter(), now, CASES)).cases],
+        cases=[catalogue.shown(case) for case in (await board.cases.page(CaseFilter(), now, CASES)).items],
         now=now,
     )

@@ -16,13 +16,12 @@ from fastapi import Request, Response
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
-from services.portal.clients.peer import Rejected
 from services.portal.forms.reading import BODY_BYTES, FIELD_BYTES, FIELDS
 from services.portal.rendering import language_of
 from services.portal.resources import resources_of
-from shared import telemetry
 from shared.errors import DomainError, Forbidden, Invalid, TooLarge, TooMany, Unavailable
 from shared.http import client_address, subscriber
+from shared.http.peer import Rejected, onward
 from shared.messages import Messages
 
 P = ParamSpec("P")
@@ -139,12 +138,8 @@ def try_later(answer: Response, error: Rejected) -> Response:
 
 
 def forwarded(request: Request) -> dict[str, str]:
-    """Headers for the services behind us: the reader's address and language, and the trace."""
-    address = client_address(request)
-    # What a proxy passed on from outside may be anything; what is no address would not even go into a header.
-    headers = {"x-forwarded-for": address if address.isascii() else "", "accept-language": language_of(request)}
-    trace = telemetry.current_traceparent()
-    return {**headers, "traceparent": trace} if trace else headers
+    """Headers that carry the reader on to the services behind us, in the language they chose here."""
+    return onward(request, language_of(request))
 
 
 def sender(request: Request) -> str:

@@ -13,7 +13,6 @@ from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from services.portal.api.access import Anyone
-from services.portal.clients.peer import Rejected
 from services.portal.clients.reports import Tracked
 from services.portal.commands.photos import PhotosRefused, hand_in
 from services.portal.domain.cases import Limits, step_of
@@ -46,6 +45,7 @@ from services.portal.resources import Resources, resources_of
 from shared.contracts.reports import Kind
 from shared.errors import NotFound, Unavailable
 from shared.http import BODY_LIMIT, Router
+from shared.http.peer import Rejected
 from shared.service import runtime_of
 
 router = Router(tags=["pages"], responses=PAGES)

@@ -11,7 +11,6 @@ from fastapi import Request, Response
 from starlette.responses import HTMLResponse
 
 from services.portal.api.access import Anyone
-from services.portal.clients.peer import Rejected
 from services.portal.clients.scoring import RuleBook, WhatIf
 from services.portal.forms import WORDS_BYTES
 from services.portal.forms.what_if import WhatIfForm, amount_field
@@ -29,6 +28,7 @@ from services.portal.pages.page import (
 from services.portal.resources import resources_of
 from shared.clock import CHINA
 from shared.http import BODY_LIMIT, Router
+from shared.http.peer import Rejected
 from shared.months import month_of, previous_month
 from shared.service import runtime_of
 

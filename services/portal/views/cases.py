@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from services.portal.domain.cases import NOT_OF_OFFICES, CaseView
-from services.portal.repo import NEWEST
-from services.portal.views.cursor import after, cursor_at
 from shared.clock import CHINA
 from shared.contracts.reports import CaseState, Kind, Stage
+from shared.errors import Invalid
+from shared.paging import Key, Order, Page
 from shared.store import Collection, Store
 from shared.store.collection import Filter
 
 PAGE = 30
+ORDER = Order("newest", Key("registered_at", datetime, descending=True), Key("_id", descending=True))
 PAUSES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5)
 """Seconds between looks for a case that is on its way: two in all. It is usually there at the second look."""
 
@@ -39,7 +39,7 @@ class CaseFilter:
             filter["state"] = self.state.value
         if self.kind is not None:
             filter["kind"] = self.kind.value
-        conditions = [filter, overdue(now) if self.overdue else {}, after(self.after, "registered_at")]
+        conditions = [filter, overdue(now) if self.overdue else {}, *behind(ORDER, self.after)]
         return {"$and": [each for each in conditions if each]} if any(conditions) else {}
 
 
@@ -50,20 +50,20 @@ def overdue(now: datetime) -> Filter:
 
 
 @dataclass(frozen=True)
-class CasePage:
-    """Some cases, newest first; `next` is the cursor of the following page, if there is one."""
-
-    cases: Sequence[CaseView]
-    next: str | None
-
-
-@dataclass(frozen=True)
 class Figures:
     """The district in three numbers: reported today, overdue now, signed off this month (Asia/Shanghai)."""
 
     today: int
     overdue: int
     closed: int
+
+
+def behind(order: Order, cursor: str) -> list[Filter]:
+    """Conditions for what comes after the cursor; none for what is no cursor: a page begins at the beginning then."""
+    try:
+        return order.behind(cursor)
+    except Invalid:
+        return []
 
 
 class Cases:
@@ -85,11 +85,10 @@ class Cases:
             view = await self.one(id)
         return view
 
-    async def page(self, wanted: CaseFilter, now: datetime, limit: int = PAGE) -> CasePage:
+    async def page(self, wanted: CaseFilter, now: datetime, limit: int = PAGE) -> Page[CaseView]:
         """Cases that fit, newest first."""
-        found = await self._store.find(self._cases, wanted.filter(now), NEWEST, limit + 1)
-        last = found[limit - 1] if len(found) > limit else None
-        return CasePage(found[:limit], cursor_at(last.registered_at, last.id) if last else None)
+        found = await self._store.find(self._cases, wanted.filter(now), ORDER.sort, limit + 1)
+        return ORDER.page_by(found, limit, lambda case: (case.registered_at, case.id))
 
     async def figures(self, now: datetime) -> Figures:
         midnight = now.astimezone(CHINA).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from datetime import datetime
 
 from services.portal.domain.lists import ListView
-from services.portal.views.cursor import after, cursor_at
+from services.portal.views.cases import behind
 from shared.contracts.scoring import ListKind
+from shared.paging import Key, Order, Page
 from shared.store import Collection, Store
-from shared.store.collection import Filter
 
 PAGE = 10
-
-
-@dataclass(frozen=True)
-class ListPage:
-    """Some red and black lists, the last published first; `next` is the cursor of the following page, if any."""
-
-    lists: Sequence[ListView]
-    next: str | None
+ORDER = Order("published", Key("published_at", datetime, descending=True), Key("_id", descending=True))
 
 
 class Lists:
@@ -31,10 +23,9 @@ class Lists:
     async def one(self, id: str) -> ListView | None:
         return await self._store.get(self._lists, id)
 
-    async def page(self, kind: ListKind | None, cursor: str, limit: int = PAGE) -> ListPage:
+    async def page(self, kind: ListKind | None, cursor: str, limit: int = PAGE) -> Page[ListView]:
         """Red and black lists, the last published first. A cursor that is none begins at the beginning."""
-        filter: Filter = {} if kind is None else {"kind": kind.value}
-        order = [("published_at", -1), ("_id", -1)]
-        found = await self._store.find(self._lists, {**filter, **after(cursor, "published_at")}, order, limit + 1)
-        last = found[limit - 1] if len(found) > limit else None
-        return ListPage(found[:limit], cursor_at(last.published_at, last.id) if last else None)
+        conditions = [*([{"kind": kind.value}] if kind else []), *behind(ORDER, cursor)]
+        filter = {"$and": conditions} if conditions else {}
+        found = await self._store.find(self._lists, filter, ORDER.sort, limit + 1)
+        return ORDER.page_by(found, limit, lambda each: (each.published_at, each.id))

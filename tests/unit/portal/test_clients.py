@@ -9,10 +9,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from services.portal.clients.peer import Fault, Rejected
 from services.portal.clients.reports import Reports
 from shared.contracts.reports import CaseState, Kind
 from shared.errors import Unavailable
+from shared.http.peer import Fault, Rejected
 from tests.unit.portal.events import CASE, NOON
 
 CODE = "7Q3-KX0-M4T-ZA9-2RC-5NE"

@@ -10,11 +10,11 @@ import pytest
 from starlette.datastructures import FormData, Headers, UploadFile
 
 from deploy.local.stack import DISTRICT
-from services.portal.clients.peer import Fault
 from services.portal.district import District
 from services.portal.district.catalogue import Catalogue
 from services.portal.forms import PHOTO_BYTES, Report, at_fields, photos_of
 from shared.contracts.reports import Kind
+from shared.http.peer import Fault
 from tests.unit.portal.categories import asked, category
 
 KEY = "0123456789abcdef0123456789abcdef"

@@ -126,10 +126,10 @@ async def test_lists_follow_each_other_without_gap_or_repetition(board: Board, s
     after: str | None = ""
     while after is not None:
         page = await board.lists.page(None, after, limit)
-        seen += [each.id for each in page.lists]
+        seen += [each.id for each in page.items]
         after = page.next
     assert seen == [f"list{number}" for number in (6, 5, 4, 3, 2, 1, 0)]
-    assert {each.id for each in (await board.lists.page(ListKind.RED, "")).lists} == {"list1", "list3", "list5"}
+    assert {each.id for each in (await board.lists.page(ListKind.RED, "")).items} == {"list1", "list3", "list5"}
 
 
 def test_an_area_is_named_as_addresses_are(district: District) -> None:
@@ -144,7 +144,7 @@ async def test_pages_follow_each_other_without_gap_or_repetition(board: Board, l
     after: str | None = ""
     while after is not None:
         page = await board.cases.page(CaseFilter(after=after), NOON, limit)
-        found += page.cases
+        found += page.items
         after = page.next
     assert len({case.id for case in found}) == len(found) == 8
     order = [(case.registered_at, case.id) for case in found]
@@ -153,7 +153,7 @@ async def test_pages_follow_each_other_without_gap_or_repetition(board: Board, l
 
 async def test_cases_are_found_by_what_they_are(board: Board) -> None:
     async def count(**wanted: object) -> int:
-        return len((await board.cases.page(CaseFilter(**wanted), NOON)).cases)  # type: ignore[arg-type]  # as from an address
+        return len((await board.cases.page(CaseFilter(**wanted), NOON)).items)  # type: ignore[arg-type]  # as from an address
 
     assert await count(unit="huanwei") == 7
     assert await count(overdue=True) == 1
@@ -171,13 +171,13 @@ async def test_the_filter_and_the_figure_mean_by_overdue_what_the_badge_means(bo
     await store.commit(uow)
     every = await store.find(FIRST(CASES), {})
     badged = {case.id for case in every if case.is_overdue(NOON)}
-    assert {case.id for case in (await board.cases.page(CaseFilter(overdue=True), NOON, 100)).cases} == badged
+    assert {case.id for case in (await board.cases.page(CaseFilter(overdue=True), NOON, 100)).items} == badged
     assert (await board.cases.figures(NOON)).overdue == len(badged) == len(Stage) - 2 + 1
 
 
 @pytest.mark.parametrize("after", ["nonsense", "-", "99999999999999999999-x", "-1-x"])
 async def test_a_cursor_that_is_none_shows_the_first_page(board: Board, after: str) -> None:
-    assert len((await board.cases.page(CaseFilter(after=after), NOON)).cases) == 8
+    assert len((await board.cases.page(CaseFilter(after=after), NOON)).items) == 8
 
 
 async def test_the_district_in_three_numbers(board: Board) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.async_api import Browser, BrowserContext, Geolocation, Page, ViewportSize, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Geolocation, Page, ViewportSize, expect
 
 from deploy.local.stack import DISTRICT
 from services.portal.app import SERVICE
@@ -27,20 +26,10 @@ from tests.processes import Platform
 from tests.waiting import eventually
 
 PHONE = ViewportSize(width=390, height=844)
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 SPOT = Geolocation(longitude=112.6, latitude=26.885)
 DONE_PAGE = re.compile(r"/report/done\?case=(\d{8}-\w{10})")
 CODE = re.compile(r"[0-9A-Z]{3}(-[0-9A-Z]{3}){5}")
 PATIENCE = 30_000
-
-
-@pytest.fixture(scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    """The system's Chromium where there is one, else the one that playwright has installed."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import uvicorn
 
+from deploy.local.servers import free_port
 from services.portal.app import SERVICE
 from services.portal.clients.reports import Reports
 from services.portal.handlers import BOARD, feed
 from shared.clock import FixedClock
 from shared.event import Event
 from shared.readmodel import Projector, create
+from shared.service import application
 from tests.inprocess import Inside, inside
 from tests.unit.portal.categories import asked, category
 from tests.unit.portal.events import CASE, NOON
+from tests.waiting import eventually
 
 CODE = "7Q3-KX0-M4T-ZA9-2RC-5NE"
 FOLLOWING = "2RC-5NE-7Q3-KX0-M4T-ZA9"
@@ -174,6 +179,26 @@ async def heard(portal: Inside, *events: Event) -> None:
     for event in events:
         await subscription.handle(uow, event, portal.runtime.resources)
     await portal.runtime.store.commit(uow)
+
+
+@asynccontextmanager
+async def served(portal: Inside) -> AsyncIterator[str]:
+    """The portal's address on a port of its own: the in-process client reads streams to their end only."""
+    app = application(portal.runtime)
+    app.state.runtime = portal.runtime
+    server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_config=None, lifespan="off"))
+    server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]  # the run's handlers stay
+    serving = asyncio.create_task(server.serve())
+
+    async def started() -> bool:
+        return server.started
+
+    await eventually(started)
+    try:
+        yield f"http://127.0.0.1:{server.config.port}"
+    finally:
+        server.should_exit = server.force_exit = True
+        await serving
 
 
 def hidden(page: httpx2.Response) -> dict[str, Any]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -17,9 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 
-from deploy.local.servers import free_port
 from services.portal.district import Rung
 from services.portal.rendering import Pages
 from services.portal.repo import CASES, ENTRIES, STANDINGS
@@ -39,10 +35,9 @@ from shared.contracts.reports import (
 from shared.contracts.scoring import FactKind, ListItem, ListKind
 from shared.district import Name
 from shared.http import Shares
-from shared.service import application
 from shared.store.unit import Change, Write
 from tests.inprocess import Inside
-from tests.integration.portal_world import FakeReports, a_portal, heard, hidden
+from tests.integration.portal_world import FakeReports, a_portal, heard, hidden, served
 from tests.unit.portal import categories
 from tests.unit.portal.events import (
     CASE,
@@ -516,26 +511,6 @@ async def test_a_long_list_is_whole_on_its_own_page_and_lists_are_paged(portal: 
     assert after is not None
     second = (await portal.http.get(unescape(after[1]))).text
     assert re.findall(r'<h2[^>]*>.*?<a href="/lists/(\w+)">', second, re.DOTALL) == ["0001", "0000"]
-
-
-@asynccontextmanager
-async def served(portal: Inside) -> AsyncIterator[str]:
-    """The portal's address on a port of its own: the in-process client reads streams to their end only."""
-    app = application(portal.runtime)
-    app.state.runtime = portal.runtime
-    server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_config=None, lifespan="off"))
-    server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]  # the run's handlers stay
-    serving = asyncio.create_task(server.serve())
-
-    async def started() -> bool:
-        return server.started
-
-    await eventually(started)
-    try:
-        yield f"http://127.0.0.1:{server.config.port}"
-    finally:
-        server.should_exit = server.force_exit = True
-        await serving
 
 
 async def test_the_ranking_is_streamed_resumed_and_has_an_end_to_its_seats(portal: Inside) -> None:

@@ -26,36 +26,80 @@
     return points.startsWith("-") ? `+${points.slice(1)}` : points;  // less than nothing is a gain
   }
 
-  function row(unit, rank, medals) {
+  const rankOf = (unit) => (group ? unit.group_rank : unit.rank);
+
+  function blank(unit) {
     const made = document.createElement("tr");
     made.dataset.unit = unit.unit;
-    const medal = cell("span", medals && rank <= 3 ? `medal medal-${rank}` : "medal", String(rank));
     const link = document.createElement("a");
     link.href = `/units/${encodeURIComponent(unit.unit)}?${asking}`;
-    link.textContent = unit.name[language] || unit.name.zh;
     const heading = cell("th", "", link);
     heading.scope = "row";
-    const changed = unit.changed_at ? shown(unit.changed_at) : "—";
     made.append(
-      cell("td", "num rank", medal), heading, cell("td", "num score", unit.score), cell("td", "num lost", lost(unit.points_lost)),
-      cell("td", "num wide entries", String(unit.entries)), cell("td", "wide changed", changed),
+      cell("td", "num rank", cell("span", "medal", "")), heading, cell("td", "num score", ""), cell("td", "num lost", ""),
+      cell("td", "num wide entries", ""), cell("td", "wide changed", ""),
     );
     return made;
   }
 
+  function write(node, text) {
+    if (node.textContent.trim() !== text) node.textContent = text;
+  }
+
+  function fill(row, unit, medals) {
+    const rank = rankOf(unit);
+    const medal = row.querySelector(".medal");
+    const score = row.querySelector(".score");
+    const moved = score.textContent && score.textContent !== unit.score;
+    medal.className = medals && rank <= 3 ? `medal medal-${rank}` : "medal";
+    write(medal, String(rank));
+    write(row.querySelector("a"), unit.name[language] || unit.name.zh);
+    write(score, unit.score);
+    write(row.querySelector(".lost"), lost(unit.points_lost));
+    write(row.querySelector(".entries"), String(unit.entries));
+    write(row.querySelector(".changed"), unit.changed_at ? shown(unit.changed_at) : "—");
+    row.classList.toggle("moved", Boolean(moved));
+  }
+
+  // Somebody reads or tabs through the table: rows must not move under their finger.
+  function busy() {
+    return table.contains(document.activeElement) || (matchMedia("(hover: hover)").matches && table.matches(":hover"));
+  }
+
+  let held = null;  // the order of rows for when nobody is there
+
+  function arrange(units, medals) {
+    const rows = new Map([...body.rows].map((row) => [row.dataset.unit, row]));
+    const wanted = units.map((unit) => {
+      const row = rows.get(unit.unit) ?? blank(unit);
+      if (!rows.has(unit.unit)) fill(row, unit, medals);
+      return row;
+    });
+    [...body.rows].filter((row) => !wanted.includes(row)).forEach((row) => row.remove());
+    wanted.forEach((row, place) => { if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] ?? null); });
+  }
+
   function show(ranking) {
     if (frozen) frozen.hidden = !ranking.frozen;
-    const before = new Map([...body.rows].map((each) => [each.dataset.unit, each.querySelector(".score").textContent]));
     let units = group ? ranking.standings.filter((unit) => unit.group === group) : ranking.standings;
-    const rankOf = (unit) => (group ? unit.group_rank : unit.rank);
     const medals = units.length > 3 && rankOf(units[3]) > 3;
+    const known = new Map(units.map((unit) => [unit.unit, unit]));
+    [...body.rows].forEach((row) => { if (known.has(row.dataset.unit)) fill(row, known.get(row.dataset.unit), medals); });
     if (Number(last)) units = units.slice(-Number(last)).reverse();
-    body.replaceChildren(...units.map((unit) => {
-      const made = row(unit, rankOf(unit), medals);
-      if (before.has(unit.unit) && before.get(unit.unit) !== unit.score) made.classList.add("moved");
-      return made;
-    }));
+    held = () => arrange(units, medals);
+    settle();
   }
+
+  function settle() {
+    if (held && !busy()) {
+      held();
+      held = null;
+    }
+  }
+
+  // Where the focus goes next is known only afterwards.
+  table.addEventListener("focusout", () => setTimeout(settle));
+  table.addEventListener("pointerleave", settle);
 
   function showState(on) {
     if (!state) return;

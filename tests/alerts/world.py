@@ -54,8 +54,8 @@ class World:
         self._ended = threading.Event()
 
     def start(self) -> None:
-        self.mongodb.start()
-        self.kafka.start()
+        self.mongodb.start(180)
+        self.kafka.start(180)
         for service in SERVICES:
             settings = {"METRICS_PORT": str(self.metrics[service])}
             self.processes[service] = self.platform.add(service, "all", settings)

@@ -180,8 +180,11 @@ class Worker(Generic[R_contra]):
         busy = count > 1 or time.monotonic() - self._last_batch < BUSY
         if 0 < count < self.subscription.batch and busy and self.subscription.gather:
             await self._wait(self.subscription.gather)
-            for place, records in (await self._feed.poll(idle, 0)).items():
-                polled[place] = [*polled.get(place, ()), *records]
+            ours = {place for place, work in self._places.items() if not work.leaving}
+            polled = {place: records for place, records in polled.items() if place in ours}  # some may have been taken
+            if polled:
+                for place, records in (await self._feed.poll(list(polled), 0)).items():
+                    polled[place] = [*polled[place], *records]
         return polled
 
     async def _apply_together(self, polled: Mapping[Partition, Sequence[Record]]) -> None:

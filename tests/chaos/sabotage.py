@@ -86,7 +86,7 @@ def marks_off() -> None:
         if any(isinstance(record.event().data, ChargeMade) for record in batch):
             crash_once()
 
-    patch.object(Mark, "seen", property(lambda _: 0)).start()
+    patch.object(Mark, "has", lambda mark, number: False).start()
     patch.object(Inbox, "apply", apply_and_crash).start()
 
 

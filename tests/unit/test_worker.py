@@ -610,6 +610,28 @@ async def test_a_worker_that_waits_for_servers_is_alive_and_one_whose_poll_stand
     assert not worker.alive()
 
 
+async def test_what_was_read_of_a_partition_that_is_taken_while_more_is_gathered_is_left_to_its_successor() -> None:
+    store, broker, reader = a_store(), MemoryBroker(partitions=1), Reader()
+    worker = a_worker(store, broker, reader)
+    object.__setattr__(worker.subscription, "gather", 0.3)
+    gathering = asyncio.Event()
+    wait = worker._wait
+
+    async def watched(seconds: float) -> None:
+        gathering.set()
+        await wait(seconds)
+
+    worker._wait = watched  # type: ignore[method-assign]  # to know when it gathers
+    async with running(worker):
+        await soon(lambda: worker.assigned)
+        send(broker, growth("a", 1), growth("a", 2))
+        await gathering.wait()
+        [place] = list(worker._places)
+        await worker._revoked(frozenset({place}))
+        await asyncio.sleep(0.5)
+        assert (reader.handled, dict(worker._places)) == ([], {})
+
+
 async def test_a_busy_group_gathers_and_an_idle_one_does_not_wait() -> None:
     store, broker = a_store(), MemoryBroker(partitions=1)
     worker = a_worker(store, broker, Reader())

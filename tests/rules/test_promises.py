@@ -60,5 +60,16 @@ def test_both_readmes_lead_to_the_same_pages_and_commands() -> None:
     assert leads(_text("README.md")) == leads(_text("README.zh-CN.md"))
 
 
+def test_each_of_the_six_questions_is_answered_in_two_files_at_the_most() -> None:
+    table = _text(PROMISES).rpartition("| 第二步 Second |")[2]
+    questions = [re.findall(r"`([\w/-]+\.(?:py|json))`", row) for row in table.splitlines() if row.startswith("| ")]
+    assert len(questions) == 6
+    for files in questions:
+        assert 1 <= len(files) <= 2
+        assert all((ROOT / file).exists() for file in files), files
+    answers = re.findall(r"`([\w/-]+\.py)`: `(\w+)`", table)
+    assert all(re.search(rf"\b{name}\b", _text(file)) for file, name in answers), answers
+
+
 def test_the_readme_is_read_to_its_end() -> None:
     assert len(_text("README.md").split()) <= README_WORDS

@@ -187,8 +187,8 @@ def _show_tally(console: Console, player: Player) -> None:
 
 
 async def _ranking(desk: Desk, urls: dict[str, str], badges: Badges, month: str) -> list[dict[str, Any]]:
-    told = await desk.get(f"{urls['scoring']}/standings", badges.office(), period=month)
-    ranking: list[dict[str, Any]] = told["standings"]
+    body = await desk.get(f"{urls['scoring']}/standings", badges.office(), period=month)
+    ranking: list[dict[str, Any]] = body["standings"]
     return ranking
 
 

@@ -201,8 +201,8 @@ class Player:
 
 def _accepted(response: httpx2.Response) -> dict[str, Any]:
     if response.is_success:
-        told: dict[str, Any] = response.json()
-        return told
+        body: dict[str, Any] = response.json()
+        return body
     raise Refusal(f"{response.request.url.path}: {response.status_code} {_code(response)}")
 
 
@@ -214,5 +214,5 @@ def _code(response: httpx2.Response) -> str:
 
 
 def _retry_after(response: httpx2.Response, otherwise: float) -> float:
-    told = response.headers.get("retry-after", "")
-    return float(told) if told.isdigit() else otherwise
+    body = response.headers.get("retry-after", "")
+    return float(body) if body.isdigit() else otherwise

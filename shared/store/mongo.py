@@ -66,8 +66,8 @@ CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC, type_reg
 
 def bytes_of(document: Document) -> bytes:
     """The document as the server keeps it, down to the trailing zeros of a decimal and the order of the fields."""
-    told: bytes = bson.encode(document, codec_options=CODEC)
-    return told
+    found: bytes = bson.encode(document, codec_options=CODEC)
+    return found
 
 
 @dataclass(frozen=True)
@@ -384,12 +384,12 @@ def _operation(write: Write) -> InsertOne[Document] | ReplaceOne[Document] | Del
 
 
 def _index_model(index: Index) -> IndexModel:
-    told: dict[str, Any] = {"name": index.name, "unique": index.unique}
+    content: dict[str, Any] = {"name": index.name, "unique": index.unique}
     if index.expire_after_seconds is not None:
-        told["expireAfterSeconds"] = index.expire_after_seconds
+        content["expireAfterSeconds"] = index.expire_after_seconds
     if index.partial is not None:
-        told["partialFilterExpression"] = index.partial
-    return IndexModel(list(index.keys), **told)
+        content["partialFilterExpression"] = index.partial
+    return IndexModel(list(index.keys), **content)
 
 
 def _index_of(found: Mapping[str, Any]) -> Index:

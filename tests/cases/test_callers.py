@@ -21,7 +21,7 @@ MIB = 1024 * 1024
 def signed(folder: Path, headers: dict[str, Any] | None = None, **claims: Any) -> str:
     """A token of the test's issuer with other claims; None leaves one out."""
     now = int(time.time())
-    told = {
+    content = {
         "iss": issuer.NAME,
         "aud": issuer.AUDIENCE,
         "sub": "li",
@@ -31,7 +31,7 @@ def signed(folder: Path, headers: dict[str, Any] | None = None, **claims: Any) -
         **claims,
     }
     key = (folder / "key.pem").read_bytes()
-    return jwt.encode({name: value for name, value in told.items() if value is not None}, key, "EdDSA", headers)
+    return jwt.encode({name: value for name, value in content.items() if value is not None}, key, "EdDSA", headers)
 
 
 @pytest.fixture

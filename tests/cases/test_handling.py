@@ -31,8 +31,8 @@ async def closed(reports: Inside, case: str) -> None:
 
 async def tracked(reports: Inside, code: str, language: str = "zh") -> dict[str, Any]:
     answer = await reports.http.post("/tracking", json={"code": code}, headers={"accept-language": language})
-    told: dict[str, Any] = got(answer)
-    return told
+    body: dict[str, Any] = got(answer)
+    return body
 
 
 async def feedback(reports: Inside, kind: str, code: str, **content: object) -> httpx2.Response:
@@ -129,8 +129,8 @@ async def test_S05_what_was_not_repaired_is_neither_called_nor_counted_so(report
 async def rates(reports: Inside) -> dict[str, Any]:
     """The figures of this category."""
     wanted = {"from": "2026-11-01", "to": "2026-11-30", "by": "category"}
-    told = got(await reports.http.get("/figures", params=wanted, headers=reports.token("office")))
-    lines = told.get("rows") or told.get("groups") or []
+    body = got(await reports.http.get("/figures", params=wanted, headers=reports.token("office")))
+    lines = body.get("rows") or body.get("groups") or []
     [line] = [line for line in lines if "other-matter" in str(line)] or [{}]
     found: dict[str, Any] = line
     return found
@@ -156,9 +156,9 @@ async def test_S06_a_category_out_of_use_keeps_its_cases(reports: Inside) -> Non
     done = got(await reports.http.post("/imports/hotline", json={"rows": [row]}, headers=reports.token("service")))
     [order] = done["rows"]
     if order["outcome"] == "filed":
-        told = await case_of(reports, order["case"])
-        assert told["snapshot"]["category"] == "other-matter"
-        assert "cable-tv" in str(told["timeline"]) or "广电" in str(told["timeline"])
+        found = await case_of(reports, order["case"])
+        assert found["snapshot"]["category"] == "other-matter"
+        assert "cable-tv" in str(found["timeline"]) or "广电" in str(found["timeline"])
     else:
         assert order["field"] == "类别"
 

@@ -100,8 +100,8 @@ async def test_H09_line_breaks_quotes_and_empty_rows_stay_where_they_are(reports
 
 async def test_H11_a_time_that_is_not_certain_is_refused_by_name(reports: Inside) -> None:
     done = await imported(reports, "h11-excel-serial-dates.csv")
-    told = outcomes(done)
-    assert [told[n] for n in (0, 1, 2, 4)] == [("refused", "时间")] * 4
+    text = outcomes(done)
+    assert [text[n] for n in (0, 1, 2, 4)] == [("refused", "时间")] * 4
     assert "2026-11-03 08:40" in (await case_of_row(reports, done["rows"][3]))["timeline"][0]["note"]
     for number in (5, 6):
         row = done["rows"][number]
@@ -113,9 +113,9 @@ async def test_H11_a_time_that_is_not_certain_is_refused_by_name(reports: Inside
 
 async def test_H12_a_bad_coordinate_costs_its_own_row_only(reports: Inside) -> None:
     done = await imported(reports, "h12-some-bad-coordinates.csv")
-    told = outcomes(done)
-    assert [told[n][0] for n in (0, 5)] == ["filed", "filed"]
-    for outcome, field in (told[n] for n in (1, 2, 3, 4, 6, 7, 8)):
+    text = outcomes(done)
+    assert [text[n][0] for n in (0, 5)] == ["filed", "filed"]
+    for outcome, field in (text[n] for n in (1, 2, 3, 4, 6, 7, 8)):
         assert outcome == "refused"
         assert field in {"经度", "纬度"}
 

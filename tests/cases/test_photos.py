@@ -39,8 +39,8 @@ async def copies(reports: Inside, photo: str) -> list[Image.Image]:
 
 async def looked_at(reports: Inside, photo: str, role: str = "verifier") -> dict[str, Any]:
     answer = await reports.http.get(f"/photos/{photo}", headers=reports.token(role))
-    told: dict[str, Any] = got(answer)
-    return told
+    body: dict[str, Any] = got(answer)
+    return body
 
 
 async def kept(reports: Inside) -> int:
@@ -61,16 +61,16 @@ def nearest(pixel: Any) -> str:
 
 
 async def test_P01_a_photo_is_turned_upright_and_loses_what_its_camera_noted(reports: Inside) -> None:
-    told = got(await upload(reports, "p01-exif6-gps.jpg"), 201)
-    assert (told["width"], told["height"]) == (40, 60)
-    for copy in await copies(reports, told["photo"]):
+    body = got(await upload(reports, "p01-exif6-gps.jpg"), 201)
+    assert (body["width"], body["height"]) == (40, 60)
+    for copy in await copies(reports, body["photo"]):
         assert copy.size == (40, 60)
         assert corners(copy) == UPRIGHT
         assert not copy.getexif()
-    noted = (await looked_at(reports, told["photo"], "office"))["noted"]
+    noted = (await looked_at(reports, body["photo"], "office"))["noted"]
     assert (round(noted["latitude"], 4), round(noted["longitude"], 4)) == (26.8901, 112.6012)
     assert noted["taken_at"] == "2026-10-31T16:30:00Z"
-    stranger = await reports.http.get(f"/photos/{told['photo']}", headers=reports.token("citizen"))
+    stranger = await reports.http.get(f"/photos/{body['photo']}", headers=reports.token("citizen"))
     assert stranger.status_code == 403
 
 
@@ -97,13 +97,13 @@ async def test_P02_broken_notes_of_a_place_cost_neither_the_photo_nor_the_truth(
 
 async def test_P03_a_turn_that_is_written_twice_is_done_once(reports: Inside) -> None:
     for name in ("p03a-irot-and-exif6-as-iphones.heic", "p03b-irot-only.heic"):
-        told = got(await upload(reports, name, "image/heic"), 201)
-        assert (told["width"], told["height"]) == (40, 60)
-        for copy in await copies(reports, told["photo"]):
+        body = got(await upload(reports, name, "image/heic"), 201)
+        assert (body["width"], body["height"]) == (40, 60)
+        for copy in await copies(reports, body["photo"]):
             assert (copy.size, corners(copy)) == ((40, 60), UPRIGHT)
     for name in ("p03c-exif6-only.heic", "p03-plain.heic"):
-        told = got(await upload(reports, name, "image/heic"), 201)
-        assert {copy.size for copy in await copies(reports, told["photo"])} == {(told["width"], told["height"])}
+        body = got(await upload(reports, name, "image/heic"), 201)
+        assert {copy.size for copy in await copies(reports, body["photo"])} == {(body["width"], body["height"])}
 
 
 async def test_P04_a_photo_is_what_its_bytes_are_whatever_it_is_called(reports: Inside) -> None:
@@ -136,9 +136,9 @@ async def test_P07_a_small_file_with_too_many_pixels_costs_nothing(reports: Insi
 
 
 async def test_P08_of_a_moving_picture_the_first_frame_is_shown(reports: Inside) -> None:
-    told = got(await upload(reports, "p08-animated.webp", "image/webp"), 201)
-    assert (told["width"], told["height"]) == (64, 64)
-    for copy in await copies(reports, told["photo"]):
+    body = got(await upload(reports, "p08-animated.webp", "image/webp"), 201)
+    assert (body["width"], body["height"]) == (64, 64)
+    for copy in await copies(reports, body["photo"]):
         assert (copy.size, set(corners(copy))) == ((64, 64), {"red"})
 
 

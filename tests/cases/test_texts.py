@@ -102,8 +102,8 @@ async def test_T03_control_characters_in_a_table_are_refused_by_row(reports: Ins
     row = {"工单号": "HY-T03", "内容": "垃圾桶满了", "社区": "祥光社区"}
     rows = [row | {"工单号": f"HY-T03-{n}", name: value} for n, (name, value) in enumerate(columns.items())]
     answer = await reports.http.post("/imports/hotline", json={"rows": rows}, headers=reports.token("service"))
-    told = [(row["code"], row["field"]) for row in got(answer)["rows"]]
-    assert told == [(CONTROL, name) for name in columns]
+    body = [(row["code"], row["field"]) for row in got(answer)["rows"]]
+    assert body == [(CONTROL, name) for name in columns]
 
 
 async def test_T04_rare_characters_are_in_the_papers(reports: Inside) -> None:

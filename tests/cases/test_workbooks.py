@@ -41,15 +41,15 @@ async def test_X00_a_sound_workbook_becomes_a_draft(scoring: Inside) -> None:
 
 async def test_X01_every_merged_range_is_named_and_nothing_else(scoring: Inside) -> None:
     answer = await imported(scoring, "x01-merged-cells.xlsx")
-    told = refused(answer)
+    body = refused(answer)
     for column in "ABCDE":
-        assert f"{column}2:{column}4" in told
+        assert f"{column}2:{column}4" in body
     assert len(answer.json()["errors"]) == 5
 
 
 async def test_X02_formulas_and_errors_are_named_by_cell(scoring: Inside) -> None:
-    told = refused(await imported(scoring, "x02-formulas-and-errors.xlsx"))
-    assert all(cell in told for cell in ("I2", "G3", "K2"))
+    text = refused(await imported(scoring, "x02-formulas-and-errors.xlsx"))
+    assert all(cell in text for cell in ("I2", "G3", "K2"))
 
 
 async def test_X04_dates_of_the_1904_system_are_the_days_they_show(scoring: Inside) -> None:
@@ -67,9 +67,9 @@ async def test_X06_headings_with_blanks_around_them_are_known(scoring: Inside) -
 
 
 async def test_X07_only_what_is_surely_a_day_is_one(scoring: Inside) -> None:
-    told = refused(await imported(scoring, "x07-dates-as-text-and-number.xlsx"))
-    assert all(cell in told for cell in ("P3", "P4", "P6", "P7"))
-    assert not any(cell in told for cell in ("P2", "P5"))
+    found = refused(await imported(scoring, "x07-dates-as-text-and-number.xlsx"))
+    assert all(cell in found for cell in ("P3", "P4", "P6", "P7"))
+    assert not any(cell in found for cell in ("P2", "P5"))
 
 
 async def test_T02_a_noncharacter_never_costs_the_schemes_table(scoring: Inside) -> None:

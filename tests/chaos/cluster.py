@@ -61,7 +61,7 @@ class Cluster(Stage):
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             for server, port in zip(self.databases, self._ports, strict=True):
-                if told(port).get("isWritablePrimary"):
+                if answered(port).get("isWritablePrimary"):
                     return server
             time.sleep(0.1)
         raise TimeoutError("no member of the replica set takes writes")
@@ -73,7 +73,7 @@ class Cluster(Stage):
             client.admin.command({"replSetStepDown": 10, "secondaryCatchUpPeriodSecs": 2, "force": True})
 
 
-def told(port: int) -> dict[str, Any]:
+def answered(port: int) -> dict[str, Any]:
     """What a member says of itself; nothing when it does not answer."""
     try:
         with _client(port) as client:
@@ -84,7 +84,7 @@ def told(port: int) -> dict[str, Any]:
 
 def is_member(port: int) -> bool:
     """Whether the member answers as primary or secondary."""
-    hello = told(port)
+    hello = answered(port)
     return bool(hello.get("isWritablePrimary") or hello.get("secondary"))
 
 

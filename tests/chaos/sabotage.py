@@ -113,7 +113,7 @@ def predecessor_check_off() -> None:
 def version_guard_off() -> None:
     """A document is written over whatever is there, and a deadline decides on the case as it was read before."""
     operation = mongo._operation
-    read, known, told = Store._read, dict[str, Document](), set[str]()
+    read, known, found = Store._read, dict[str, Document](), set[str]()
 
     def unguarded(write: Write) -> Any:
         replaces = write.change is Change.REPLACE
@@ -124,8 +124,8 @@ def version_guard_off() -> None:
         for place, document in enumerate(documents if collection == CASES.name else ()):
             id, due = document["_id"], document.get("deadline_at")
             before = known.setdefault(id, document)
-            if due is not None and due <= self.clock.now() and before["v"] != document["v"] and id not in told:
-                told.add(id)
+            if due is not None and due <= self.clock.now() and before["v"] != document["v"] and id not in found:
+                found.add(id)
                 documents[place] = before
         return documents
 

@@ -66,8 +66,8 @@ async def asked(reports: Inside, id: str, kind: str, **headers: str) -> httpx2.R
 async def issued(reports: Inside, id: str, kind: str = ORDER) -> dict[str, Any]:
     answer = await asked(reports, id, kind)
     assert answer.status_code == 201, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 async def printed(reports: Inside, id: str, format: str = "pdf") -> bytes:
@@ -79,8 +79,8 @@ async def printed(reports: Inside, id: str, format: str = "pdf") -> bytes:
 async def test_an_order_is_issued_listed_and_printed(reports: Inside) -> None:
     case = await filed(reports)
     answer = await asked(reports, case, ORDER)
-    told = answer.json()
-    assert told == {
+    body = answer.json()
+    assert body == {
         "id": f"assignment-order-{case}-huanwei-1",
         "kind": "assignment-order",
         "name": "交办单",
@@ -91,7 +91,7 @@ async def test_an_order_is_issued_listed_and_printed(reports: Inside) -> None:
         "issued_by": "centre",
     }
     officer = reports.token("officer", unit="huanwei")
-    assert (await reports.http.get(f"/cases/{case}/documents", headers=officer)).json() == [told]
+    assert (await reports.http.get(f"/cases/{case}/documents", headers=officer)).json() == [body]
     file = await reports.http.get(answer.headers["location"], headers=officer)
     assert file.status_code == 200
     assert file.headers["content-type"] == "application/pdf"
@@ -105,7 +105,7 @@ async def test_an_order_is_issued_listed_and_printed(reports: Inside) -> None:
     for part in ("〔2026〕第0001号", case, "暴露垃圾", "垃圾桶满了没人清", "2026年11月23日15时00分", "4个工作时"):
         assert part in text
     assert "王女士" not in text
-    document = await reports.runtime.store.get(DOCUMENTS, told["id"])
+    document = await reports.runtime.store.get(DOCUMENTS, body["id"])
     assert document is not None
     assert document.paper.link is not None
     assert document.paper.link.url == f"https://chuangwen.example/cases/{case}"
@@ -150,7 +150,7 @@ async def test_a_rework_is_another_turn_with_a_paper_of_its_own(reports: Inside)
     await step(reports, case, "reply", {"text": "再次清运"}, "officer", unit="huanwei")
     assert (await issued(reports, case, RECEIPT))["number"] == "〔2026〕第0002号"
     listed = await reports.http.get(f"/cases/{case}/documents", headers=reports.token("leader"))
-    assert {told["id"] for told in listed.json()} >= {first["id"], receipt["id"], again["id"]}
+    assert {body["id"] for body in listed.json()} >= {first["id"], receipt["id"], again["id"]}
 
 
 async def test_asked_again_and_at_the_same_time_it_is_one_paper(reports: Inside) -> None:

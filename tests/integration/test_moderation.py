@@ -49,9 +49,9 @@ async def sent(reports: Inside, caller: dict[str, str] | None = None, **change: 
 
 
 def refusal_of(answer: httpx2.Response) -> tuple[int, str]:
-    told = answer.json()
-    assert told["detail"] != told["code"], "the catalogue has no sentence for it"
-    return answer.status_code, told["code"]
+    body = answer.json()
+    assert body["detail"] != body["code"], "the catalogue has no sentence for it"
+    return answer.status_code, body["code"]
 
 
 async def moderated(reports: Inside, case: str, verdict: str = "approve", reason: str = "") -> httpx2.Response:
@@ -72,23 +72,23 @@ async def shown(reports: Inside, case: str) -> tuple[str, list[str]]:
 # --- a look before the public sees it -----------------------------------------------------------------------
 async def test_a_newcomers_photo_waits_for_the_office_and_the_handling_does_not(reports: Inside) -> None:
     photo = await pictured(reports)
-    told = await filed(reports, photos=[photo])
-    assert (told["state"], told["unit"]) == ("dispatched", UNIT)
-    assert await shown(reports, told["case"]) == ("", [])
+    case = await filed(reports, photos=[photo])
+    assert (case["state"], case["unit"]) == ("dispatched", UNIT)
+    assert await shown(reports, case["case"]) == ("", [])
     assert (await reports.http.get(f"/photos/{photo}/large")).status_code == 404
     officer = reports.token("officer", unit=UNIT)
     assert (await reports.http.get(f"/photos/{photo}/large", headers=officer)).status_code == 200
     [waiting] = (await reports.http.get("/moderation", headers=reports.token("office"))).json()["cases"]
-    assert (waiting["case"], waiting["photos"], waiting["text"]) == (told["case"], [photo], REPORT["text"])
-    answer = await moderated(reports, told["case"])
-    assert answer.json() == {"case": told["case"], "moderation": "approved", "sequence": 2}
-    assert await shown(reports, told["case"]) == (REPORT["address"], [photo])
+    assert (waiting["case"], waiting["photos"], waiting["text"]) == (case["case"], [photo], REPORT["text"])
+    answer = await moderated(reports, case["case"])
+    assert answer.json() == {"case": case["case"], "moderation": "approved", "sequence": 2}
+    assert await shown(reports, case["case"]) == (REPORT["address"], [photo])
     assert (await reports.http.get(f"/photos/{photo}/large")).status_code == 200
     assert (await reports.http.get("/moderation", headers=reports.token("office"))).json()["cases"] == []
-    rows = await reports.runtime.store.find(OUTBOX, {"subject": told["case"]}, [("sequence", 1)])
+    rows = await reports.runtime.store.find(OUTBOX, {"subject": case["case"]}, [("sequence", 1)])
     assert [row.type.split(".")[2] for row in rows] == ["case-registered", "case-changed"]
     [row] = await reports.runtime.store.find(AUDIT, PEOPLE)
-    assert (row.action, row.subject, row.detail) == ("moderate", told["case"], {"moderation": "approved"})
+    assert (row.action, row.subject, row.detail) == ("moderate", case["case"], {"moderation": "approved"})
 
 
 async def test_what_is_withheld_stays_out_of_sight_with_the_photos_of_the_work(reports: Inside) -> None:
@@ -108,8 +108,8 @@ async def test_what_is_withheld_stays_out_of_sight_with_the_photos_of_the_work(r
 
 async def test_whoever_was_approved_once_is_known_by_account_or_number(reports: Inside) -> None:
     async def pending(caller: dict[str, str] | None = None, **change: Any) -> bool:
-        told = await filed(reports, caller, photos=[await pictured(reports)], **change)
-        return (await case_of(reports, told["case"])).moderation == "pending"
+        case = await filed(reports, caller, photos=[await pictured(reports)], **change)
+        return (await case_of(reports, case["case"])).moderation == "pending"
 
     first = await filed(reports, account(reports), photos=[await pictured(reports)], reporter=WANG)
     assert await pending(account(reports))
@@ -123,13 +123,13 @@ async def test_whoever_was_approved_once_is_known_by_account_or_number(reports: 
 
 async def test_a_report_that_needed_no_look_makes_nobody_known(reports: Inside) -> None:
     await filed(reports, account(reports))
-    told = await filed(reports, account(reports), photos=[await pictured(reports)])
-    assert (await case_of(reports, told["case"])).moderation == "pending"
+    case = await filed(reports, account(reports), photos=[await pictured(reports)])
+    assert (await case_of(reports, case["case"])).moderation == "pending"
 
 
 async def test_staff_and_other_channels_are_not_looked_at(reports: Inside) -> None:
-    told = await filed(reports, reports.token("verifier"), channel="patrol", photos=[await pictured(reports)])
-    assert (await case_of(reports, told["case"])).moderation == "approved"
+    case = await filed(reports, reports.token("verifier"), channel="patrol", photos=[await pictured(reports)])
+    assert (await case_of(reports, case["case"])).moderation == "approved"
 
 
 async def test_what_waits_is_the_districts_to_say(mongodb_uri: str, namespace: str, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ async def test_many_are_published_at_once_or_none(reports: Inside) -> None:
     assert (*refusal_of(answer), answer.json()["field"]) == (422, "case-unknown", "cases.3")
     assert await reports.runtime.store.count(CASES, {"moderation": "pending"}) == 3
     answer = await reports.http.post("/moderation", json={**body, "cases": cases}, headers=office)
-    assert [(told["case"], told["moderation"]) for told in answer.json()["cases"]] == [
+    assert [(content["case"], content["moderation"]) for content in answer.json()["cases"]] == [
         (case, "approved") for case in cases
     ]
     assert await reports.runtime.store.count(AUDIT, PEOPLE) == 3
@@ -161,13 +161,13 @@ async def test_many_are_published_at_once_or_none(reports: Inside) -> None:
 
 
 async def test_the_parts_of_a_case_are_published_with_it(reports: Inside) -> None:
-    told = await filed(reports, category="other-matter", photos=[await pictured(reports)])
+    case = await filed(reports, category="other-matter", photos=[await pictured(reports)])
     office = reports.token("office")
-    await done(reports, told["case"], "split", {"units": ["chengguan", UNIT]}, by=office)
+    await done(reports, case["case"], "split", {"units": ["chengguan", UNIT]}, by=office)
     [waiting] = (await reports.http.get("/moderation", headers=office)).json()["cases"]
-    assert waiting["case"] == told["case"]
-    await moderated(reports, told["case"])
-    parts = await reports.runtime.store.find(CASES, {"parent": told["case"]})
+    assert waiting["case"] == case["case"]
+    await moderated(reports, case["case"])
+    parts = await reports.runtime.store.find(CASES, {"parent": case["case"]})
     assert {part.moderation for part in parts} == {"approved"}
 
 
@@ -242,14 +242,14 @@ async def test_a_ban_ends_by_itself_or_when_it_is_lifted(reports: Inside) -> Non
 
 
 async def test_whoever_reported_a_case_is_banned_without_being_opened(reports: Inside) -> None:
-    told = await filed(reports, account(reports), reporter=WANG)
+    case = await filed(reports, account(reports), reporter=WANG)
     for kind in ("account", "phone"):
-        assert (await banned(reports, kind, case=told["case"])).status_code == 201
+        assert (await banned(reports, kind, case=case["case"])).status_code == 201
     assert refusal_of(await sent(reports, account(reports)))[1] == "reporter-banned"
     assert refusal_of(await sent(reports, reporter={"phone": WANG["phone"]}))[1] == "reporter-banned"
-    answer = await reports.http.post("/tracking/update", json={"code": told["tracking"], "text": "x"})
+    answer = await reports.http.post("/tracking/update", json={"code": case["tracking"], "text": "x"})
     assert refusal_of(answer)[1] == "reporter-banned"
-    assert (await reports.http.post("/tracking", json={"code": told["tracking"]})).status_code == 200
+    assert (await reports.http.post("/tracking", json={"code": case["tracking"]})).status_code == 200
     nobody = (await filed(reports))["case"]
     assert refusal_of(await banned(reports, "phone", case=nobody)) == (409, "ban-of-nobody")
 
@@ -277,9 +277,9 @@ async def test_bans_that_cannot_be_meant_are_refused(
 
 async def test_a_ban_tells_nobody_whom_it_meets(reports: Inside) -> None:
     await banned(reports, "phone", value=WANG["phone"], reason="0734 8765432 多次骚扰")
-    told = await filed(reports, reporter={**WANG, "phone": "0734-1111111"})
-    await banned(reports, "phone", case=told["case"], reason="王桂花女士多次骚扰")
-    await moderated(reports, told["case"], "withhold", "王桂花女士要求不公开")
+    case = await filed(reports, reporter={**WANG, "phone": "0734-1111111"})
+    await banned(reports, "phone", case=case["case"], reason="王桂花女士多次骚扰")
+    await moderated(reports, case["case"], "withhold", "王桂花女士要求不公开")
     await banned(reports, "address", value="203.0.113.7")
     page = await reports.http.get("/bans", headers=reports.token("office"))
     assert {ban["network"] for ban in page.json()["bans"]} == {None, "203.0.113.7/32"}
@@ -292,8 +292,8 @@ async def test_a_ban_tells_nobody_whom_it_meets(reports: Inside) -> None:
 
 async def test_staff_file_for_whoever_calls(reports: Inside) -> None:
     await banned(reports, "phone", value=WANG["phone"])
-    told = await filed(reports, reports.token("dispatcher"), channel="hotline", reporter=WANG)
-    assert told["state"] == "dispatched"
+    case = await filed(reports, reports.token("dispatcher"), channel="hotline", reporter=WANG)
+    assert case["state"] == "dispatched"
 
 
 # --- limits -------------------------------------------------------------------------------------------------

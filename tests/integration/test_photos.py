@@ -128,8 +128,8 @@ class Scene:
     async def view(self, photo: str, who: str | None = "office") -> dict[str, Any]:
         answer = await self.client.get(f"/photos/{photo}", headers=_authorized(who))
         assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        body: dict[str, Any] = answer.json()
+        return body
 
     async def document(self, photo: str) -> Photo:
         found = await self.store.get(PHOTOS, photo)
@@ -188,16 +188,16 @@ def refusal_of(answer: httpx2.Response) -> tuple[int, str]:
 
 
 async def test_a_photo_is_handed_in_by_anyone_whatever_its_header_says(scene: Scene) -> None:
-    for told in ("image/jpeg", "image/png", "application/octet-stream", "text/html"):
-        answer = await scene.upload(from_telephone(), **{"content-type": told})
+    for each in ("image/jpeg", "image/png", "application/octet-stream", "text/html"):
+        answer = await scene.upload(from_telephone(), **{"content-type": each})
         assert answer.status_code == 201
         assert (answer.json()["width"], answer.json()["height"]) == (640, 480)
     assert await scene.kept() == {"photos": 4, "fs.files": 3, "fs.chunks": 3}
 
 
 async def test_what_is_no_photo_is_told_so_and_leaves_no_trace(scene: Scene) -> None:
-    told = {name: refusal_of(await scene.upload(content)) for name, (content, _) in REFUSED.items()}
-    assert told == {name: (415 if code.endswith("unsupported") else 422, code) for name, (_, code) in REFUSED.items()}
+    found = {name: refusal_of(await scene.upload(content)) for name, (content, _) in REFUSED.items()}
+    assert found == {name: (415 if code.endswith("unsupported") else 422, code) for name, (_, code) in REFUSED.items()}
     assert await scene.kept() == {}
 
 
@@ -287,9 +287,9 @@ async def test_a_photo_that_is_not_public_is_seen_by_those_who_handle_it(scene: 
 async def test_a_hidden_photo_is_told_as_one_that_never_was(scene: Scene) -> None:
     hidden = await scene.uploaded()
     answers = [await scene.see(hidden, "large"), await scene.see("A" * 22, "large")]
-    told = [answer.json() | {"request_id": "", "id": "", "title": "", "detail": ""} for answer in answers]
+    body = [answer.json() | {"request_id": "", "id": "", "title": "", "detail": ""} for answer in answers]
     assert [refusal_of(answer) for answer in answers] == [(404, "photos-not-found")] * 2
-    assert told[0] == told[1]
+    assert body[0] == body[1]
     assert {answer.headers["cache-control"] for answer in answers} == {"no-store"}
 
 
@@ -506,7 +506,7 @@ async def test_decisions_are_refused_by_name_and_leave_no_trace(scene: Scene) ->
     await scene.claim(photo)
     before = await scene.kept()
     many = [MIDDLE | {"left": n / 100} for n in range(21)]
-    told = {
+    text = {
         "unknown": refusal_of(await scene.decide("A" * 22, "hide")),
         "unclaimed": refusal_of(await scene.decide(loose, "hide")),
         "not hidden": refusal_of(await scene.decide(photo, "unhide")),
@@ -516,7 +516,7 @@ async def test_decisions_are_refused_by_name_and_leave_no_trace(scene: Scene) ->
         "21": refusal_of(await scene.decide(photo, "redact", "office", *many)),
         "none": refusal_of(await scene.decide(photo, "redact", "office")),
     }
-    assert told == {
+    assert text == {
         "unknown": (404, "photos-not-found"),
         "unclaimed": (409, "photo-unclaimed"),
         "not hidden": (409, "photo-not-hidden"),
@@ -554,16 +554,16 @@ async def test_every_decision_is_written_down_with_what_it_changed(scene: Scene)
     await scene.decide(photo, "unhide")
     rows = await scene.store.find(AUDIT, {}, [("number", 1)])
     assert audit.verify(rows) is None
-    told = [(row.who, row.action, row.subject, row.reason, row.detail["regions"]) for row in rows]
+    found = [(row.who, row.action, row.subject, row.reason, row.detail["regions"]) for row in rows]
     black = "400,400,600,600; 100,400,600,600"
-    assert told == [
+    assert found == [
         ("wang", "photo.hide", photo, WHY["reason"], ""),
         ("zhou", "photo.redact", photo, WHY["reason"], black),
         ("wang", "photo.unhide", photo, WHY["reason"], black),
     ]
     seen = (await scene.view(photo, "verifier"))["decisions"]
     assert [(row["who"], row["what"], row["why"]) for row in seen] == [
-        (who, what, why) for who, what, _, why, _ in told
+        (who, what, why) for who, what, _, why, _ in found
     ]
 
 
@@ -588,8 +588,8 @@ async def test_staff_reads_what_the_camera_noted_and_how_far_it_is_from_the_case
     photo = await scene.uploaded(from_telephone(6, "HEIC"))
     assert (await scene.view(photo))["noted"]["metres_from_case"] is None
     await scene.claim(photo)
-    told = await scene.view(photo, "office")
-    assert told["noted"] == {
+    found = await scene.view(photo, "office")
+    assert found["noted"] == {
         "longitude": 112.601111,
         "latitude": 26.89,
         "metres_from_case": 110,
@@ -597,8 +597,8 @@ async def test_staff_reads_what_the_camera_noted_and_how_far_it_is_from_the_case
     }
     verifier = (await scene.view(photo, "verifier"))["noted"]
     assert (verifier["longitude"], verifier["latitude"], verifier["metres_from_case"]) == (None, None, 110)
-    assert (told["kind"], told["width"], told["height"], told["case"]) == ("heic", 640, 480, "case-1")
-    assert told["sha256"] == sha256(from_telephone(6, "HEIC")).hexdigest()
+    assert (found["kind"], found["width"], found["height"], found["case"]) == ("heic", 640, 480, "case-1")
+    assert found["sha256"] == sha256(from_telephone(6, "HEIC")).hexdigest()
     plain = await scene.uploaded(encoded(corners()))
     assert (await scene.view(plain))["noted"] is None
 
@@ -661,8 +661,8 @@ async def test_a_case_no_longer_lists_a_photo_that_is_hidden_and_says_so(scene: 
     case = await scene.store.get(CASES, "case-1")
     assert case is not None
     assert case.snapshot().photos == (shown,)
-    [told] = await scene.store.find(OUTBOX, {"subject": "case-1"})
-    assert told.type == CaseChanged.TYPE
+    [found] = await scene.store.find(OUTBOX, {"subject": "case-1"})
+    assert found.type == CaseChanged.TYPE
     await scene.decide(hidden, "unhide")
     case = await scene.store.get(CASES, "case-1")
     assert case is not None

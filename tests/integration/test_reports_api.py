@@ -46,8 +46,8 @@ async def reports(mongodb_uri: str, namespace: str, tmp_path: Path) -> AsyncIter
 async def filed(reports: Inside, **change: object) -> dict[str, Any]:
     answer = await reports.http.post("/cases", json={**REPORT, **change})
     assert answer.status_code == 201, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 async def traces(reports: Inside) -> int:
@@ -58,21 +58,21 @@ async def traces(reports: Inside) -> int:
 
 
 async def test_a_report_is_on_file_with_its_unit_and_deadline(reports: Inside) -> None:
-    told = await filed(reports)
-    assert told["state"] == "dispatched"
-    assert told["unit"] == "huanwei"
-    assert told["due_at"] == "2026-11-23T07:00:00Z"  # 9:00 plus 4 work-hours, with the noon break
-    assert told["sequence"] == 1
-    case = await reports.runtime.store.get(CASES, told["case"])
+    made = await filed(reports)
+    assert made["state"] == "dispatched"
+    assert made["unit"] == "huanwei"
+    assert made["due_at"] == "2026-11-23T07:00:00Z"  # 9:00 plus 4 work-hours, with the noon break
+    assert made["sequence"] == 1
+    case = await reports.runtime.store.get(CASES, made["case"])
     assert case is not None
     assert case.text == REPORT["text"]
     assert reports.runtime.resources.reporters.person(case.reporter).phone == "0734-8888888"
 
 
 async def test_nothing_of_the_reporter_is_in_the_event_or_the_public_view(reports: Inside) -> None:
-    told = await filed(reports)
+    case = await filed(reports)
     [row] = await reports.runtime.store.find(OUTBOX, {})
-    public = (await reports.http.get(f"/cases/{told['case']}")).text
+    public = (await reports.http.get(f"/cases/{case['case']}")).text
     for private in ("王女士", "8888888", "垃圾桶满了"):
         assert private not in row.value.decode()
         assert private not in public
@@ -138,10 +138,10 @@ BAD: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
 async def test_bad_input_is_refused_by_name_and_leaves_no_trace(reports: Inside, name: str) -> None:
     body, status, code, field = BAD[name]
     answer = await reports.http.post("/cases", json=body, headers={"Idempotency-Key": "k"})
-    told = answer.json()
+    content = answer.json()
     assert answer.headers["content-type"].startswith("application/problem+json")
-    assert (answer.status_code, told["code"], told.get("field")) == (status, code, field)
-    assert told["request_id"]
+    assert (answer.status_code, content["code"], content.get("field")) == (status, code, field)
+    assert content["request_id"]
     assert await traces(reports) == 0
 
 
@@ -234,14 +234,14 @@ async def test_a_unit_cannot_verify_its_own_work(reports: Inside) -> None:
 
 
 async def test_an_unrouted_case_waits_for_the_office_which_dispatches_it(reports: Inside) -> None:
-    told = await filed(reports, category="other-matter")
-    assert (told["state"], told["unit"], told["due_at"]) == ("registered", None, None)
+    made = await filed(reports, category="other-matter")
+    assert (made["state"], made["unit"], made["due_at"]) == ("registered", None, None)
     office = reports.token("office")
     queue = (await reports.http.get("/cases?state=registered", headers=office)).json()
-    assert [case["case"] for case in queue["cases"]] == [told["case"]]
-    unknown = await reports.http.post(f"/cases/{told['case']}/dispatch", json={"unit": "nobody"}, headers=office)
+    assert [case["case"] for case in queue["cases"]] == [made["case"]]
+    unknown = await reports.http.post(f"/cases/{made['case']}/dispatch", json={"unit": "nobody"}, headers=office)
     assert unknown.json()["code"] == "unit-unknown"
-    answer = await reports.http.post(f"/cases/{told['case']}/dispatch", json={"unit": "chengguan"}, headers=office)
+    answer = await reports.http.post(f"/cases/{made['case']}/dispatch", json={"unit": "chengguan"}, headers=office)
     assert (answer.json()["state"], answer.json()["unit"]) == ("dispatched", "chengguan")
 
 
@@ -299,8 +299,8 @@ class Hands:
     async def do(self, step: str, by: dict[str, str], **body: object) -> dict[str, Any]:
         answer = await self.ask(step, by, **body)
         assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        content: dict[str, Any] = answer.json()
+        return content
 
     async def refused(self, step: str, by: dict[str, str], **body: object) -> tuple[int, str]:
         """Status and code, of a refusal that leaves no trace."""
@@ -310,8 +310,8 @@ class Hands:
         return answer.status_code, answer.json()["code"]
 
     async def view(self, by: dict[str, str] | None = None) -> dict[str, Any]:
-        told: dict[str, Any] = (await self.reports.http.get(f"/cases/{self.id}", headers=by or {})).json()
-        return told
+        body: dict[str, Any] = (await self.reports.http.get(f"/cases/{self.id}", headers=by or {})).json()
+        return body
 
     async def events(self) -> list[str]:
         rows = await self.reports.runtime.store.find(OUTBOX, {"subject": self.id}, [("sequence", 1)])
@@ -320,8 +320,8 @@ class Hands:
 
 
 async def a_case(reports: Inside, **change: object) -> Hands:
-    told = await filed(reports, **change)
-    return Hands(reports, told["case"], told["unit"] or "chengguan")
+    case = await filed(reports, **change)
+    return Hands(reports, case["case"], case["unit"] or "chengguan")
 
 
 async def replied(reports: Inside) -> Hands:
@@ -348,8 +348,8 @@ async def test_a_citizens_report_is_found_on_the_spot_filed_and_sent_on(reports:
     assert await case.refused("file", case.centre) == (409, "site-check-owed")
     assert await case.refused("dispatch", case.centre, unit="huanwei") == (409, "site-check-owed")
     assert (await case.do("confirm", case.checker, note="属实"))["state"] == "site-verified"
-    told = await case.do("file", case.centre)
-    assert (told["state"], told["unit"], told["due_at"]) == ("dispatched", "huanwei", "2026-11-23T07:00:00Z")
+    found = await case.do("file", case.centre)
+    assert (found["state"], found["unit"], found["due_at"]) == ("dispatched", "huanwei", "2026-11-23T07:00:00Z")
     assert await case.events() == ["registered", "site-verified", "filed", "dispatched"]
 
 
@@ -361,8 +361,8 @@ async def test_the_office_files_and_dispatches_what_nobody_routed(reports: Insid
     assert await case.refused("dispatch", case.centre, **body) == (422, "lead-among-supporting")
     body = {"unit": "chengguan", "supporting": ["nobody"]}
     assert await case.refused("dispatch", case.centre, **body) == (422, "unit-unknown")
-    told = await case.do("dispatch", case.centre, unit="chengguan", supporting=["huanwei"])
-    assert (told["state"], told["unit"]) == ("dispatched", "chengguan")
+    found = await case.do("dispatch", case.centre, unit="chengguan", supporting=["huanwei"])
+    assert (found["state"], found["unit"]) == ("dispatched", "chengguan")
 
 
 async def test_the_reason_for_turning_a_case_down_is_there_for_everybody(reports: Inside) -> None:
@@ -377,8 +377,8 @@ async def test_the_reason_for_turning_a_case_down_is_there_for_everybody(reports
 async def test_work_begins_and_a_case_of_the_wrong_unit_goes_back(reports: Inside) -> None:
     case = await a_case(reports)
     await case.do("acknowledge", case.unit)
-    told = await case.do("return", case.unit, reason="属市政设施")
-    assert (told["state"], told["unit"], told["due_at"]) == ("returned", None, None)
+    found = await case.do("return", case.unit, reason="属市政设施")
+    assert (found["state"], found["unit"], found["due_at"]) == ("returned", None, None)
     assert (await case.view())["timeline"][-1]["note"] == "", "reasons stay among those inside"
     await case.do("dispatch", case.centre, unit="shizheng")
     assert await case.refused("acknowledge", case.unit) == (403, "case-of-another-unit")
@@ -401,16 +401,16 @@ async def test_more_time_is_asked_for_and_granted_by_who_may(reports: Inside) ->
     assert await case.refused("extension", case.unit, reason="难", limit="9999个工作日") == (422, "limit-too-far")
     await case.do("extension", case.unit, reason="车辆故障")
     assert await case.refused("extension", case.unit, reason="车辆故障") == (409, "extension-asked-already")
-    told = await case.do("extension/decision", case.centre, granted=True)
-    assert told["due_at"] == "2026-11-24T02:00:00Z"  # 15:00 plus 4 work-hours
+    found = await case.do("extension/decision", case.centre, granted=True)
+    assert found["due_at"] == "2026-11-24T02:00:00Z"  # 15:00 plus 4 work-hours
     await case.do("extension", case.unit, reason="还差一点", limit="2个工作日")
     assert await case.refused("extension/decision", case.centre, granted=True, reason="可") == (
         403,
         "extension-needs-leader",
     )
     assert await case.refused("extension/decision", case.leader, granted=True) == (422, "text-required")
-    told = await case.do("extension/decision", case.leader, granted=True, reason="情况属实")
-    assert told["due_at"] == "2026-11-26T10:00:00Z"
+    found = await case.do("extension/decision", case.leader, granted=True, reason="情况属实")
+    assert found["due_at"] == "2026-11-26T10:00:00Z"
     assert (await case.view())["snapshot"]["extensions"] == 2
 
 
@@ -421,8 +421,8 @@ async def test_more_time_refused_leaves_the_limit_as_it_was(reports: Inside) -> 
     reports.clock.set(MONDAY + timedelta(hours=6, minutes=30))
     await reports.runtime.store.run(lambda uow: mark_overdue(uow, reports.runtime.resources.district, case.id))
     assert "overdue" not in await case.events(), "nothing runs out until somebody has decided"
-    told = await case.do("extension/decision", case.centre, granted=False, reason="理由不充分")
-    assert told["due_at"] == "2026-11-23T07:00:00Z"
+    found = await case.do("extension/decision", case.centre, granted=False, reason="理由不充分")
+    assert found["due_at"] == "2026-11-23T07:00:00Z"
     assert (await case.events())[-2:] == ["overdue", "changed"]
     assert await case.refused("extension", case.unit, reason="再次申请") == (409, "extension-too-late")
 
@@ -438,13 +438,13 @@ async def test_a_case_rests_until_its_review_and_its_limit_comes_later(reports: 
         ("tomorrow", (422, "validation")),
     ):
         assert await case.refused("suspend", case.leader, reason="等待", review_at=moment) == expected
-    told = await case.do("suspend", case.leader, **rest)
-    assert (told["state"], told["due_at"]) == ("suspended", None)
+    found = await case.do("suspend", case.leader, **rest)
+    assert (found["state"], found["due_at"]) == ("suspended", None)
     assert await case.refused("reply", case.unit, text="好了") == (409, "transition-not-allowed")
     assert await case.refused("resume", case.unit, note="") == (403, "command-of-another-side")
     reports.clock.set(MONDAY + timedelta(days=1))
-    told = await case.do("resume", case.leader, note="设备已到")
-    assert (told["state"], told["due_at"]) == ("dispatched", "2026-11-24T07:00:00Z")
+    found = await case.do("resume", case.leader, note="设备已到")
+    assert (found["state"], found["due_at"]) == ("dispatched", "2026-11-24T07:00:00Z")
     assert (await case.events())[1:] == ["suspended", "resumed"]
 
 
@@ -453,8 +453,8 @@ async def test_the_reporter_is_asked_and_the_limit_stands_still_meanwhile(report
     await case.do("acknowledge", case.unit)
     assert (await case.do("ask-reporter", case.unit, question="在几号楼？"))["state"] == "waiting"
     reports.clock.advance(timedelta(hours=1))
-    told = await case.do("resume", case.unit, note="来电答复：3号楼")
-    assert (told["state"], told["due_at"]) == ("acknowledged", "2026-11-23T08:00:00Z")
+    found = await case.do("resume", case.unit, note="来电答复：3号楼")
+    assert (found["state"], found["due_at"]) == ("acknowledged", "2026-11-23T08:00:00Z")
     view = await case.view()
     assert "几号楼" not in str(view)
     assert "3号楼" not in str(view)
@@ -471,8 +471,8 @@ async def test_what_was_signed_off_is_opened_again_by_the_office(reports: Inside
     case = await closed(reports)
     assert await case.refused("reopen", case.centre, reason=" ") == (422, "text-required")
     reports.clock.advance(timedelta(days=1))
-    told = await case.do("reopen", case.centre, reason="回访不属实")
-    assert (told["state"], told["unit"], told["due_at"]) == ("dispatched", "huanwei", "2026-11-24T07:00:00Z")
+    found = await case.do("reopen", case.centre, reason="回访不属实")
+    assert (found["state"], found["unit"], found["due_at"]) == ("dispatched", "huanwei", "2026-11-24T07:00:00Z")
     assert (await case.view())["snapshot"]["reopens"] == 1
 
 
@@ -498,8 +498,8 @@ async def test_two_reports_of_one_problem_are_merged_and_parted_again(reports: I
         ("20261123-NOBODY0000", (422, "case-unknown")),
     ):
         assert await case.refused("merge", case.centre, into=into) == expected
-    told = await case.do("merge", case.centre, into=other.id)
-    assert (told["state"], told["due_at"]) == ("merged", None)
+    found = await case.do("merge", case.centre, into=other.id)
+    assert (found["state"], found["due_at"]) == ("merged", None)
     assert (await case.view())["snapshot"]["merged_into"] == other.id
     line = (await other.view(other.centre))["timeline"][-1]
     assert (line["command"], line["by"], line["note"]) == ("merge", "centre", case.id)
@@ -507,8 +507,8 @@ async def test_two_reports_of_one_problem_are_merged_and_parted_again(reports: I
     assert await third.refused("merge", case.centre, into=case.id) == (409, "merge-into-ended")
     assert await other.refused("merge", case.centre, into=third.id) == (409, "merged-has-merged")
     reports.clock.advance(timedelta(hours=1))
-    told = await case.do("unmerge", case.centre)
-    assert (told["state"], told["due_at"]) == ("dispatched", "2026-11-23T08:00:00Z")
+    found = await case.do("unmerge", case.centre)
+    assert (found["state"], found["due_at"]) == ("dispatched", "2026-11-23T08:00:00Z")
     assert (await case.view())["snapshot"]["merged_into"] is None
     assert await case.refused("unmerge", case.centre) == (409, "transition-not-allowed")
 
@@ -605,7 +605,7 @@ async def test_what_is_sent_is_taken_literally(reports: Inside, step: str) -> No
     assert body is not None
     office = reports.token("leader" if step == "suspend" else "office", unit="huanwei")
     assert await case.refused(step, office, **body, surprise=1) == (422, "validation")
-    texts = [name for name, told in body.items() if isinstance(told, str) and name not in {"review_at"}]
+    texts = [name for name, each in body.items() if isinstance(each, str) and name not in {"review_at"}]
     for name in texts:
         assert await case.refused(step, office, **{**body, name: "长" * 2001}) == (422, "validation")
         assert await case.refused(step, office, **{**body, name: None}) == (422, "validation")
@@ -623,14 +623,14 @@ async def test_a_refusal_is_told_in_words_of_the_caller(reports: Inside) -> None
 
 async def test_the_ladder_of_a_case_is_told_once_whoever_looks_how_often(reports: Inside) -> None:
     case, district = await a_case(reports), reports.runtime.resources.district
-    told = []
+    found = []
     for days in (0, 0, 1, 1, 3, 3, 10):
         reports.clock.set(MONDAY + timedelta(days=days, hours=6))
         await asyncio.gather(
             *(reports.runtime.store.run(lambda uow: mark_overdue(uow, district, case.id)) for _ in range(3))
         )
-        told.append(len(await case.events()) - 1)
-    assert told == [1, 1, 2, 2, 3, 3, 3], "blue, orange a day later, red three days later"
+        found.append(len(await case.events()) - 1)
+    assert found == [1, 1, 2, 2, 3, 3, 3], "blue, orange a day later, red three days later"
     rows = await reports.runtime.store.find(OUTBOX, {"subject": case.id}, [("sequence", 1)])
     levels = [(data.level, data.elapsed_minutes) for row in rows if isinstance(data := row.event.data, CaseOverdue)]
     assert levels == [(Level.BLUE, 0), (Level.ORANGE, 420), (Level.RED, 1260)]

@@ -73,8 +73,8 @@ async def test_a_question_without_an_index_would_be_noticed(asked: Asked, comman
 
 async def test_the_cases_are_what_a_district_has(asked: Asked) -> None:
     _, database = asked
-    told = database[CASES.name]
-    assert told.count_documents({}) >= CASES_LOADED
-    assert len(told.distinct("state")) >= 10
-    assert 0.15 < told.count_documents({"repeat_of": {"$ne": None}}) / CASES_LOADED < 0.25
-    assert len(told.distinct("category")) > 50
+    found = database[CASES.name]
+    assert found.count_documents({}) >= CASES_LOADED
+    assert len(found.distinct("state")) >= 10
+    assert 0.15 < found.count_documents({"repeat_of": {"$ne": None}}) / CASES_LOADED < 0.25
+    assert len(found.distinct("category")) > 50

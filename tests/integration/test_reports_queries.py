@@ -57,14 +57,14 @@ async def done(reports: Inside, case: str, step: str, role: str, of: str | None 
 async def page(reports: Inside, headers: dict[str, str], **query: Any) -> dict[str, Any]:
     answer = await reports.http.get("/cases", params=query, headers=headers)
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 async def found(reports: Inside, headers: dict[str, str] | None = None, **query: Any) -> list[str]:
     """What a list shows, in order."""
-    told = await page(reports, headers or reports.token("office"), **query)
-    return [case["case"] for case in told["cases"]]
+    found = await page(reports, headers or reports.token("office"), **query)
+    return [case["case"] for case in found["cases"]]
 
 
 # ---- lists ----
@@ -140,11 +140,11 @@ async def test_every_filter_finds_what_it_says_in_the_order_asked_for(reports: I
     cases = await stock(reports)
     names = {id: name for name, id in cases.items()}
     for query, expected in FILTERS:
-        told = " ".join(names[id] for id in await found(reports, **query))
+        result = " ".join(names[id] for id in await found(reports, **query))
         if query.get("sort") == "deadline":
-            assert sorted(told.split()) == sorted(expected.split()), query
+            assert sorted(result.split()) == sorted(expected.split()), query
         else:
-            assert told == expected, query
+            assert result == expected, query
     vending = await reports.runtime.store.get(CASES, cases["vending"])
     assert vending is not None
     assert await found(reports, community=vending.place.community) == [cases["vending"]]
@@ -153,8 +153,8 @@ async def test_every_filter_finds_what_it_says_in_the_order_asked_for(reports: I
 
 async def test_by_deadline_the_first_due_comes_first(reports: Inside) -> None:
     await stock(reports)
-    told = await page(reports, reports.token("office"), sort="deadline")
-    times = [case["stage_due_at"] for case in told["cases"]]
+    found = await page(reports, reports.token("office"), sort="deadline")
+    times = [case["stage_due_at"] for case in found["cases"]]
     assert times == sorted(times)
     assert len(times) == 5
 
@@ -223,8 +223,8 @@ async def test_a_question_that_cannot_be_answered_is_refused_by_name(
     reports: Inside, query: dict[str, Any], code: str, field: str
 ) -> None:
     answer = await reports.http.get("/cases", params=query, headers=reports.token("office"))
-    told = answer.json()
-    assert (answer.status_code, told["code"], told["field"]) == (422, code, field)
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["field"]) == (422, code, field)
 
 
 @pytest.mark.parametrize("query", [{}, {"unit": "huanwei"}, {"category": "exposed-rubbish"}, {"text": "垃圾"}])
@@ -235,9 +235,9 @@ async def test_pages_have_no_gap_and_no_repeat_while_cases_come_and_change(
     reports.clock.advance(timedelta(0))
     office, seen, after = reports.token("office"), list[str](), ""
     for turn in range(20):
-        told = await page(reports, office, limit=3, after=after, **query)
-        seen += [case["case"] for case in told["cases"]]
-        if not (after := told["next"] or ""):
+        found = await page(reports, office, limit=3, after=after, **query)
+        seen += [case["case"] for case in found["cases"]]
+        if not (after := found["next"] or ""):
             break
         await filed(reports, text="垃圾 又来")
         await done(reports, before[turn], "acknowledge", "officer", of="huanwei")
@@ -250,9 +250,9 @@ async def test_cases_of_the_same_moment_are_told_apart(reports: Inside) -> None:
     for sort in ("newest", "deadline"):
         seen, after = list[str](), ""
         while True:
-            told = await page(reports, reports.token("office"), limit=2, after=after, sort=sort)
-            seen += [case["case"] for case in told["cases"]]
-            if not (after := told["next"] or ""):
+            found = await page(reports, reports.token("office"), limit=2, after=after, sort=sort)
+            seen += [case["case"] for case in found["cases"]]
+            if not (after := found["next"] or ""):
                 break
         assert (len(seen), set(seen)) == (7, ids)
 
@@ -265,10 +265,10 @@ async def filed_at_once(reports: Inside) -> str:
 
 async def test_a_list_shows_the_inside_and_nothing_of_the_reporter(reports: Inside) -> None:
     await filed(reports, category="noise", text="每晚很吵", address="3 栋", reporter={"name": "王女士"})
-    told = await page(reports, reports.token("office"))
-    [case] = told["cases"]
+    found = await page(reports, reports.token("office"))
+    [case] = found["cases"]
     assert (case["text"], case["place"]["address"]) == ("每晚很吵", "3 栋")
-    assert "王女士" not in str(told)
+    assert "王女士" not in str(found)
     assert "words" not in case
 
 
@@ -278,9 +278,9 @@ async def test_notes_are_for_those_inside_and_updates_for_everybody(reports: Ins
     await done(reports, case, "comment", "officer", of="huanwei", text="周三安排清运", public=True)
     path = f"/cases/{case}"
     public, stranger = await reports.http.get(path), reports.token("officer", unit="yuanlin")
-    for told in (public.text, (await reports.http.get(path, headers=stranger)).text):
-        assert "等吊车" not in told
-        assert "周三安排清运" in told
+    for body in (public.text, (await reports.http.get(path, headers=stranger)).text):
+        assert "等吊车" not in body
+        assert "周三安排清运" in body
     for headers in (reports.token("officer", unit="huanwei"), reports.token("verifier")):
         assert "等吊车" in (await reports.http.get(path, headers=headers)).text
 
@@ -294,8 +294,8 @@ async def test_the_map_shows_open_cases_and_no_more_than_their_snapshot(reports:
     shown = await filed(reports, address="银光路口")
     hidden = await filed(reports, category="noise", address="3 栋 201", longitude=112.59)
     praised = await filed(reports, kind="praise")
-    told = (await reports.http.get("/cases/map", params=BOX)).json()
-    spots = {spot["case"]: spot for spot in told["spots"]}
+    body = (await reports.http.get("/cases/map", params=BOX)).json()
+    spots = {spot["case"]: spot for spot in body["spots"]}
     assert set(spots) == {shown, hidden}
     assert praised not in spots
     assert spots[shown]["address"] == "银光路口"
@@ -319,9 +319,9 @@ async def test_too_many_cases_are_counted_by_squares(reports: Inside, monkeypatc
     monkeypatch.setattr(maps, "SPOTS_LIMIT", 3)
     for longitude in (112.603, 112.6031, 112.6032, 112.575):
         await filed(reports, longitude=longitude)
-    told = (await reports.http.get("/cases/map", params=BOX)).json()
-    assert (told["cases"], told["spots"]) == (4, [])
-    clusters = sorted(told["clusters"], key=lambda each: each["cases"])
+    body = (await reports.http.get("/cases/map", params=BOX)).json()
+    assert (body["cases"], body["spots"]) == (4, [])
+    clusters = sorted(body["clusters"], key=lambda each: each["cases"])
     assert [cluster["cases"] for cluster in clusters] == [1, 3]
     assert clusters[1]["longitude"] == pytest.approx(112.603, abs=by.CELL / 2)
 
@@ -340,9 +340,9 @@ async def test_a_box_that_is_none_is_refused(reports: Inside, bbox: str) -> None
 
 async def tasks(reports: Inside, *roles: str, unit: str | None = None) -> dict[str, list[str]]:
     answer = await reports.http.get("/queue", headers=reports.token(*roles, unit=unit))
-    told = {task["kind"]: [case["case"] for case in task["cases"]] for task in answer.json()["tasks"]}
-    assert {task["kind"]: task["count"] for task in answer.json()["tasks"]} == {k: len(v) for k, v in told.items()}
-    return told
+    body = {task["kind"]: [case["case"] for case in task["cases"]] for task in answer.json()["tasks"]}
+    assert {task["kind"]: task["count"] for task in answer.json()["tasks"]} == {k: len(v) for k, v in body.items()}
+    return body
 
 
 async def test_everybody_sees_what_they_have_to_act_on_now(reports: Inside) -> None:
@@ -425,8 +425,8 @@ async def test_a_queue_counts_what_is_overdue_and_goes_on_page_by_page(reports: 
     ids = [await filed(reports) for _ in range(5)]
     officer = reports.token("officer", unit="huanwei")
     reports.clock.advance(timedelta(days=1))
-    told = (await reports.http.get("/queue", params={"limit": 2}, headers=officer)).json()
-    task = told["tasks"][0]
+    body = (await reports.http.get("/queue", params={"limit": 2}, headers=officer)).json()
+    task = body["tasks"][0]
     assert (task["kind"], task["count"], task["overdue"]) == ("acknowledge", 5, 5)
     assert [case["case"] for case in task["cases"]] == ids[:2]
     rest = await reports.http.get("/queue/acknowledge", params={"after": task["next"]}, headers=officer)
@@ -446,13 +446,13 @@ async def test_many_are_acknowledged_each_by_itself(reports: Inside) -> None:
     officer = reports.token("officer", unit="huanwei")
     answer = await reports.http.post("/cases/acknowledge", json=body, headers=officer)
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert [outcome["id"] for outcome in told] == body["cases"]
-    assert [outcome.get("problem", {}).get("code") for outcome in told] == [
+    content = answer.json()
+    assert [outcome["id"] for outcome in content] == body["cases"]
+    assert [outcome.get("problem", {}).get("code") for outcome in content] == [
         *(None, "transition-not-allowed", None, "case-of-another-unit", "cases-not-found")
     ]
-    assert told[0]["answer"]["state"] == "acknowledged"
-    assert told[1]["problem"]["state"] == "acknowledged"
+    assert content[0]["answer"]["state"] == "acknowledged"
+    assert content[1]["problem"]["state"] == "acknowledged"
     store = reports.runtime.store
     assert await store.count(CASES, {"state": "acknowledged"}) == 3
     assert await store.count(OUTBOX, {"type": "chuangwen.reports.case-acknowledged.v1"}) == 3
@@ -463,8 +463,8 @@ async def test_many_are_dispatched_and_an_unknown_unit_gets_none(reports: Inside
     office, body = reports.token("office"), {"cases": cases, "unit": "chengguan", "supporting": ["huanwei"]}
     refused = await reports.http.post("/cases/dispatch", json={**body, "unit": "nobody"}, headers=office)
     assert {outcome["problem"]["code"] for outcome in refused.json()} == {"unit-unknown"}
-    told = (await reports.http.post("/cases/dispatch", json=body, headers=office)).json()
-    assert [outcome["answer"]["unit"] for outcome in told] == ["chengguan"] * 4
+    answer = (await reports.http.post("/cases/dispatch", json=body, headers=office)).json()
+    assert [outcome["answer"]["unit"] for outcome in answer] == ["chengguan"] * 4
     assert set(await found(reports, reports.token("officer", unit="huanwei"))) == set(cases)
 
 
@@ -541,15 +541,15 @@ async def test_a_csv_has_the_cases_in_chinese_and_nothing_of_the_reporter(report
     assert content.startswith(b"\xef\xbb\xbf")
     assert b"\r\n" in content
     heading, row = csv.reader(io.StringIO(content.decode("utf-8-sig")))
-    told = dict(zip(heading, row, strict=True))
-    assert told["案件编号"] == dangerous
-    assert told["问题类别"] == "暴露垃圾"
-    assert told["牵头单位"] == "环境卫生服务中心"
-    assert told["状态"] == "已派遣"
-    assert told["渠道"] == "12345热线"
-    assert told["受理时间"] == "2026-11-23 09:00:00"
-    assert told["整改期限"] == "2026-11-23 15:00:00"
-    assert told["地址"] == '\'=HYPERLINK("http://x")'
+    found = dict(zip(heading, row, strict=True))
+    assert found["案件编号"] == dangerous
+    assert found["问题类别"] == "暴露垃圾"
+    assert found["牵头单位"] == "环境卫生服务中心"
+    assert found["状态"] == "已派遣"
+    assert found["渠道"] == "12345热线"
+    assert found["受理时间"] == "2026-11-23 09:00:00"
+    assert found["整改期限"] == "2026-11-23 15:00:00"
+    assert found["地址"] == '\'=HYPERLINK("http://x")'
     for private in ("王女士", "8888888", "垃圾桶满了"):
         assert private not in content.decode()
 
@@ -617,8 +617,8 @@ async def figures(reports: Inside, headers: dict[str, str] | None = None, **quer
     period = {"from": "2026-11-01", "to": "2026-11-30", **query}
     answer = await reports.http.get("/figures", params=period, headers=headers or reports.token("office"))
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 async def test_figures_count_what_was_registered_and_what_was_due(reports: Inside) -> None:
@@ -626,8 +626,8 @@ async def test_figures_count_what_was_registered_and_what_was_due(reports: Insid
     late = await filed(reports)
     reports.clock.advance(timedelta(days=1))
     await reports.runtime.store.run(lambda uow: mark_overdue(uow, reports.runtime.resources.district, late))
-    told = await figures(reports)
-    lines = {line["code"]: line for line in told["lines"]}
+    found = await figures(reports)
+    lines = {line["code"]: line for line in found["lines"]}
     own = lines["huanwei"]
     assert own["name"] == "环境卫生服务中心"
     assert (own["cases"]["received"], own["cases"]["filed"]) == (4, 4)
@@ -636,7 +636,7 @@ async def test_figures_count_what_was_registered_and_what_was_due(reports: Insid
     assert own["rates"]["in_time"] == "66.67"
     assert own["rates"]["satisfaction"] is None
     assert lines[None]["name"] == "未派遣"
-    assert told["total"]["cases"]["received"] == 7
+    assert found["total"]["cases"]["received"] == 7
     officer = await figures(reports, reports.token("officer", unit="huanwei"))
     assert [line["code"] for line in officer["lines"]] == ["huanwei"]
     assert officer["total"]["cases"] == own["cases"]
@@ -656,9 +656,9 @@ async def test_parts_count_where_they_are_worked_on_and_not_as_reports(reports: 
     whole = await filed(reports, category="other-matter")
     await done(reports, whole, "split", "office", units=["chengguan", "huanwei"])
     reports.clock.advance(timedelta(days=3))
-    told = await figures(reports)
-    assert told["total"]["cases"]["received"] == 1
-    assert told["total"]["cases"]["due"] == 2
+    found = await figures(reports)
+    assert found["total"]["cases"]["received"] == 1
+    assert found["total"]["cases"]["due"] == 2
     case = await reports.runtime.store.get(CASES, whole)
     assert case is not None
     assert case.state is CaseState.SPLIT

@@ -32,8 +32,8 @@ def account(reports: Inside, subject: str) -> dict[str, str]:
 async def tracked(reports: Inside, code: str, **headers: str) -> dict[str, Any]:
     answer = await reports.http.post("/tracking", json={"code": code}, headers=headers)
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 async def say(reports: Inside, what: str, code: str, **more: Any) -> httpx2.Response:
@@ -41,9 +41,9 @@ async def say(reports: Inside, what: str, code: str, **more: Any) -> httpx2.Resp
 
 
 def refusal_of(answer: httpx2.Response) -> tuple[int, str]:
-    told = answer.json()
-    assert told["detail"] != told["code"], "the catalogue has no sentence for it"
-    return answer.status_code, told["code"]
+    body = answer.json()
+    assert body["detail"] != body["code"], "the catalogue has no sentence for it"
+    return answer.status_code, body["code"]
 
 
 def unknown_code() -> str:
@@ -57,29 +57,29 @@ async def events_of(reports: Inside, case: str) -> list[str]:
 
 # --- the code -----------------------------------------------------------------------------------------------
 async def test_a_code_shows_how_the_case_goes(reports: Inside) -> None:
-    told = await filed(reports, reporter=WANG)
-    view = await tracked(reports, told["tracking"])
-    assert (view["case"], view["part"], view["state"]) == (told["case"], "reporter", "dispatched")
+    case = await filed(reports, reporter=WANG)
+    view = await tracked(reports, case["tracking"])
+    assert (view["case"], view["part"], view["state"]) == (case["case"], "reporter", "dispatched")
     assert view["words"] == "已派遣责任单位，等待签收"
-    assert (view["category"], view["due_at"], view["may"]) == ("暴露垃圾", told["due_at"], ["update"])
+    assert (view["category"], view["due_at"], view["may"]) == ("暴露垃圾", case["due_at"], ["update"])
     assert [(line["words"], line["mine"]) for line in view["timeline"]] == [("已受理", True), ("已派遣责任单位", False)]
-    english = await tracked(reports, told["tracking"].lower().replace("-", " "), **{"accept-language": "en"})
+    english = await tracked(reports, case["tracking"].lower().replace("-", " "), **{"accept-language": "en"})
     assert english["words"] == "Given to a unit, which has yet to take it on"
     assert english["category"] == "Exposed rubbish"
 
 
 async def test_the_view_says_who_when_and_what_and_nothing_from_inside(reports: Inside) -> None:
-    told = await filed(reports, reporter=WANG)
-    case, office = told["case"], reports.token("office")
+    filed_case = await filed(reports, reporter=WANG)
+    case, office = filed_case["case"], reports.token("office")
     await done(reports, case, "comment", {"text": "内部意见"}, by=office)
     await done(reports, case, "comment", {"text": "今晚清运", "public": True}, by=office)
     await closed(reports, case)
-    view = await tracked(reports, told["tracking"])
+    view = await tracked(reports, filed_case["tracking"])
     notes = [line["note"] for line in view["timeline"] if line["note"]]
     assert notes == ["今晚清运", "已清运"]
     assert view["may"] == ["update", "rate", "object"]
     assert view["object_until"] == "2026-12-02T10:00:00Z"  # 18:00 of the seventh working day
-    answer = await reports.http.post("/tracking", json={"code": told["tracking"]})
+    answer = await reports.http.post("/tracking", json={"code": filed_case["tracking"]})
     assert "王" not in answer.text
     assert answer.headers["cache-control"] == "no-store"
 
@@ -139,13 +139,13 @@ async def test_a_forged_address_does_not_walk_round_the_limit(mongodb_uri: str, 
 
 # --- the say ------------------------------------------------------------------------------------------------
 async def test_an_answer_lets_a_waiting_case_go_on(reports: Inside) -> None:
-    told = await filed(reports, category="other-matter")
-    case, office = told["case"], reports.token("office")
+    filed_case = await filed(reports, category="other-matter")
+    case, office = filed_case["case"], reports.token("office")
     await done(reports, case, "ask-reporter", {"question": "具体在几号楼？"}, by=office)
-    view = await tracked(reports, told["tracking"])
+    view = await tracked(reports, filed_case["tracking"])
     assert (view["question"], view["state"], view["may"]) == ("具体在几号楼？", "waiting", ["update", "answer"])
     assert view["answer_until"] == "2026-11-26T10:00:00Z"  # 18:00 of the third working day
-    answer = await say(reports, "update", told["tracking"], text="3 号楼北侧", photos=[await pictured(reports)])
+    answer = await say(reports, "update", filed_case["tracking"], text="3 号楼北侧", photos=[await pictured(reports)])
     assert (answer.status_code, answer.json()["state"]) == (200, "registered")
     assert await events_of(reports, case) == ["case-registered", "case-waiting", "case-resumed"]
     inside = (await reports.http.get(f"/cases/{case}", headers=office)).json()
@@ -154,17 +154,17 @@ async def test_an_answer_lets_a_waiting_case_go_on(reports: Inside) -> None:
 
 
 async def test_a_question_nobody_answers_ends_by_itself(reports: Inside) -> None:
-    told = await filed(reports, category="other-matter")
-    await done(reports, told["case"], "ask-reporter", {"question": "几号楼？"}, by=reports.token("office"))
+    case = await filed(reports, category="other-matter")
+    await done(reports, case["case"], "ask-reporter", {"question": "几号楼？"}, by=reports.token("office"))
     reports.clock.advance(timedelta(days=4))
-    await reports.runtime.store.run(lambda uow: mark_overdue(uow, reports.runtime.resources.district, told["case"]))
-    view = await tracked(reports, told["tracking"])
+    await reports.runtime.store.run(lambda uow: mark_overdue(uow, reports.runtime.resources.district, case["case"]))
+    view = await tracked(reports, case["tracking"])
     assert (view["state"], view["question"], view["may"]) == ("registered", None, ["update", "withdraw"])
 
 
 async def test_not_in_order_reopens_once_without_question_and_then_the_centre_decides(reports: Inside) -> None:
-    told = await filed(reports)
-    case, code = told["case"], told["tracking"]
+    filed_case = await filed(reports)
+    case, code = filed_case["case"], filed_case["tracking"]
     await closed(reports, case)
     bare = await say(reports, "object", code, text="没清完")
     assert (bare.status_code, bare.json()["code"]) == (422, "objection-needs-photo")
@@ -180,46 +180,46 @@ async def test_not_in_order_reopens_once_without_question_and_then_the_centre_de
 
 
 async def test_the_last_word_about_the_result_counts(reports: Inside) -> None:
-    told = await filed(reports)
-    answer = await say(reports, "rate", told["tracking"], resolved=True, satisfied=False)
+    case = await filed(reports)
+    answer = await say(reports, "rate", case["tracking"], resolved=True, satisfied=False)
     assert answer.status_code == 409
-    await closed(reports, told["case"])
+    await closed(reports, case["case"])
     for satisfied in (False, True):
-        answer = await say(reports, "rate", told["tracking"], resolved=True, satisfied=satisfied)
+        answer = await say(reports, "rate", case["tracking"], resolved=True, satisfied=satisfied)
         assert answer.status_code == 200, answer.text
-    view = await tracked(reports, told["tracking"])
+    view = await tracked(reports, case["tracking"])
     assert (view["resolved"], view["satisfied"]) == (True, True)
-    assert (await reports.http.get(f"/cases/{told['case']}")).json()["snapshot"]["satisfied"] is True
+    assert (await reports.http.get(f"/cases/{case['case']}")).json()["snapshot"]["satisfied"] is True
 
 
 async def test_a_report_is_withdrawn_as_long_as_no_unit_has_it(reports: Inside) -> None:
-    told = await filed(reports, category="other-matter")
-    answer = await say(reports, "withdraw", told["tracking"], reason="已经好了")
+    case = await filed(reports, category="other-matter")
+    answer = await say(reports, "withdraw", case["tracking"], reason="已经好了")
     assert (answer.status_code, answer.json()["state"]) == (200, "rejected")
-    assert await events_of(reports, told["case"]) == ["case-registered", "case-rejected"]
+    assert await events_of(reports, case["case"]) == ["case-registered", "case-rejected"]
     given = await filed(reports)
     answer = await say(reports, "withdraw", given["tracking"])
     assert refusal_of(answer) == (409, "transition-not-allowed")
 
 
 async def test_a_withdrawal_of_a_filed_report_is_for_the_centre(reports: Inside) -> None:
-    told = await filed(reports, category="other-matter")
-    await done(reports, told["case"], "file", by=reports.token("office"))
-    answer = await say(reports, "withdraw", told["tracking"], reason="已经好了")
+    case = await filed(reports, category="other-matter")
+    await done(reports, case["case"], "file", by=reports.token("office"))
+    answer = await say(reports, "withdraw", case["tracking"], reason="已经好了")
     assert (answer.status_code, answer.json()["state"]) == (200, "filed")
-    assert refusal_of(await say(reports, "withdraw", told["tracking"])) == (409, "withdrawn-already")
-    inside = (await reports.http.get(f"/cases/{told['case']}", headers=reports.token("office"))).json()
+    assert refusal_of(await say(reports, "withdraw", case["tracking"])) == (409, "withdrawn-already")
+    inside = (await reports.http.get(f"/cases/{case['case']}", headers=reports.token("office"))).json()
     assert (inside["timeline"][-1]["command"], inside["timeline"][-1]["note"]) == ("withdraw", "已经好了")
 
 
 async def test_a_say_sent_twice_counts_once(reports: Inside) -> None:
-    told = await filed(reports)
-    body = {"code": told["tracking"], "text": "补充"}
+    case = await filed(reports)
+    body = {"code": case["tracking"], "text": "补充"}
     answers = [
         await reports.http.post("/tracking/update", json=body, headers={"Idempotency-Key": "u1"}) for _ in range(2)
     ]
     assert answers[0].content == answers[1].content
-    assert [fact.note for fact in (await case_of(reports, told["case"])).timeline].count("补充") == 1
+    assert [fact.note for fact in (await case_of(reports, case["case"])).timeline].count("补充") == 1
 
 
 async def test_words_of_reporters_are_limited_in_length_kind_and_number(
@@ -238,23 +238,23 @@ async def test_words_of_reporters_are_limited_in_length_kind_and_number(
 
 
 async def test_many_speak_at_once_and_nothing_is_lost(reports: Inside) -> None:
-    told = await filed(reports)
+    case = await filed(reports)
     answers = await asyncio.gather(
-        *(say(reports, "update", told["tracking"], text=f"补充 {number}") for number in range(8))
+        *(say(reports, "update", case["tracking"], text=f"补充 {number}") for number in range(8))
     )
     taken = sum(answer.status_code == 200 for answer in answers)
     assert {answer.status_code for answer in answers} <= {200, 409}
-    timeline = (await case_of(reports, told["case"])).timeline
+    timeline = (await case_of(reports, case["case"])).timeline
     assert sum(fact.note.startswith("补充") for fact in timeline) == taken >= 4
 
 
 # --- followers and merged reports -------------------------------------------------------------------------
 async def test_a_follower_sees_how_it_goes_and_has_no_say(reports: Inside) -> None:
-    told = await filed(reports, reporter=WANG)
-    code = (await reports.http.post(f"/cases/{told['case']}/follow")).json()["tracking"]
-    await say(reports, "update", told["tracking"], text="我住三楼")
+    case = await filed(reports, reporter=WANG)
+    code = (await reports.http.post(f"/cases/{case['case']}/follow")).json()["tracking"]
+    await say(reports, "update", case["tracking"], text="我住三楼")
     view = await tracked(reports, code)
-    assert (view["part"], view["case"], view["may"]) == ("follower", told["case"], [])
+    assert (view["part"], view["case"], view["may"]) == ("follower", case["case"], [])
     assert not any(line["mine"] or line["note"] for line in view["timeline"])
     for what, more in (
         ("update", {"text": "x"}),
@@ -345,9 +345,9 @@ async def test_who_files_what_others_told_is_not_their_reporter(reports: Inside)
 
 async def test_look_ups_use_an_index(reports: Inside) -> None:
     me = account(reports, "li")
-    told = await filed(reports, me, reporter=WANG)
+    filed_case = await filed(reports, me, reporter=WANG)
     its = reports.runtime.resources.reporters
-    case = await case_of(reports, told["case"])
+    case = await case_of(reports, filed_case["case"])
     assert case.reporter is not None
     queries: list[dict[str, Any]] = [
         {"tracking": {"$in": [case.tracking, "x"]}},

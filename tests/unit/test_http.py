@@ -225,19 +225,19 @@ def edge() -> Edge:
 def _problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
-    told: dict[str, Any] = response.json()
-    assert told["code"] == code
-    assert told["type"] == f"urn:chuangwen:problem:{code}"
-    assert told["status"] == status
-    assert told["title"]
-    assert told["request_id"] == response.headers["x-request-id"]
-    return told
+    body: dict[str, Any] = response.json()
+    assert body["code"] == code
+    assert body["type"] == f"urn:chuangwen:problem:{code}"
+    assert body["status"] == status
+    assert body["title"]
+    assert body["request_id"] == response.headers["x-request-id"]
+    return body
 
 
 # --- refusals -----------------------------------------------------------------------------------------------
 async def test_a_domain_error_is_told_with_its_field_and_parameters(edge: Edge) -> None:
-    told = _problem(await edge.client.get("/notes/fail/refused"), 409, "note-closed")
-    assert (told["field"], told["limit"]) == ("state", 3)
+    body = _problem(await edge.client.get("/notes/fail/refused"), 409, "note-closed")
+    assert (body["field"], body["limit"]) == ("state", 3)
 
 
 async def test_a_missing_thing_is_404(edge: Edge) -> None:
@@ -308,12 +308,12 @@ async def test_the_language_follows_the_caller(edge: Edge) -> None:
 async def test_input_that_does_not_fit_names_field_and_limit(
     edge: Edge, body: Any, field: str, code: str, limit: object
 ) -> None:
-    told = _problem(await edge.client.post("/notes/echo", json=body), 422, "validation")
-    (error,) = told["errors"]
-    assert told["field"] == error["field"] == field
+    answer = _problem(await edge.client.post("/notes/echo", json=body), 422, "validation")
+    (error,) = answer["errors"]
+    assert answer["field"] == error["field"] == field
     assert error["code"] == code
     assert error.get("limit") == limit
-    assert field in told["detail"]
+    assert field in answer["detail"]
 
 
 async def test_a_query_that_does_not_fit_names_its_parameter(edge: Edge) -> None:
@@ -457,8 +457,8 @@ async def test_no_token_a_bad_token_and_a_wrong_role_are_told_apart(edge: Edge) 
     bad = await edge.write(who="nobody")
     _problem(bad, 401, "token-invalid")
     assert "invalid_token" in bad.headers["www-authenticate"]
-    told = _problem(await edge.write(who="citizen"), 403, "role-required")
-    assert told["roles"] == "officer"
+    found = _problem(await edge.write(who="citizen"), 403, "role-required")
+    assert found["roles"] == "officer"
     assert await edge.count() == 0
 
 

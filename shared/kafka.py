@@ -432,12 +432,12 @@ class KafkaFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped bas
             await _bounded(consumer._client.close(), "connection")  # or it would stay a member that never polls
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        await self._told(self._revoked, revoked)
+        await self._tell(self._revoked, revoked)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        await self._told(self._assigned, assigned)
+        await self._tell(self._assigned, assigned)
 
-    async def _told(self, moved: Moved, places: Iterable[TopicPartition]) -> None:
+    async def _tell(self, moved: Moved, places: Iterable[TopicPartition]) -> None:
         try:
             await moved(frozenset(map(self._ours, places)))
         except Exception:  # aiokafka would log and swallow it unseen by any metric

@@ -14,7 +14,7 @@ LANGUAGES: tuple[Language, ...] = ("zh", "en")
 SHARED = Path(__file__).with_name("messages.json")
 
 
-class _Known(dict[str, object]):
+class _Parameters(dict[str, object]):
     """Parameters; one that the raiser did not give is shown as …, because a message must never fail."""
 
     def __missing__(self, key: str) -> str:
@@ -56,7 +56,7 @@ class Messages:
     def text(self, code: str, language: Language = "zh", params: Mapping[str, object] | None = None) -> str:
         """The sentence with its parameters; the code itself when the catalogue does not know it."""
         sentence = self._sentences.get(code)
-        return sentence[language].format_map(_Known(params or {})) if sentence else code
+        return sentence[language].format_map(_Parameters(params or {})) if sentence else code
 
 
 def _parameters(sentence: str) -> set[str]:

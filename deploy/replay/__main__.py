@@ -21,7 +21,7 @@ from rich.table import Table
 from deploy.local.issuer import Issuer
 from deploy.replay.clock import SpedClock
 from deploy.replay.plan import Act, Places, Plan, Translation, make_plan, next_start
-from deploy.replay.play import Badges, Desk, NoAnswer, Player, Refusal
+from deploy.replay.play import Badges, NoAnswer, Office, Player, Refusal
 from deploy.replay.source import NotARequestFile, read_requests
 from shared.clock import CHINA
 from shared.workdays import CalendarEnds, WorkCalendar
@@ -122,7 +122,7 @@ async def _run(options: argparse.Namespace, console: Console, plan: Plan, urls: 
     limits = httpx2.Limits(max_connections=options.at_once, max_keepalive_connections=options.at_once)
     # Proxies of the environment are for the world outside; the platform is asked directly.
     async with httpx2.AsyncClient(timeout=30, limits=limits, trust_env=False) as client:
-        desk = Desk(client, options.at_once)
+        desk = Office(client, options.at_once)
         await _require_platform(client, urls)
         console.print(f"{start:%Y-%m-%d %H:%M} × {options.speed:g}  run {run}  {urls.get('portal', '')}")
         player = Player(plan, start, run, urls["reports"], desk, badges, clock)
@@ -186,13 +186,13 @@ def _show_tally(console: Console, player: Player) -> None:
         console.print(f"[yellow]{refusal}")
 
 
-async def _ranking(desk: Desk, urls: dict[str, str], badges: Badges, month: str) -> list[dict[str, Any]]:
+async def _ranking(desk: Office, urls: dict[str, str], badges: Badges, month: str) -> list[dict[str, Any]]:
     body = await desk.get(f"{urls['scoring']}/standings", badges.office(), period=month)
     ranking: list[dict[str, Any]] = body["standings"]
     return ranking
 
 
-async def _settled(desk: Desk, urls: dict[str, str], badges: Badges, month: str) -> list[dict[str, Any]]:
+async def _settled(desk: Office, urls: dict[str, str], badges: Badges, month: str) -> list[dict[str, Any]]:
     """The ranking once it has stopped changing: scoring follows the events a moment later."""
     ranking = await _ranking(desk, urls, badges, month)
     for _ in range(30):

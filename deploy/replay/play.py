@@ -30,7 +30,7 @@ class NoAnswer(Exception):
     """The platform did not answer after several attempts."""
 
 
-class Desk:
+class Office:
     """Sends requests, a bounded number at once; asks again when the platform is busy or does not answer.
 
     Every command carries an Idempotency-Key, so asking again never does a thing twice.
@@ -120,7 +120,7 @@ class Player:
         start: datetime,
         run: str,
         reports: str,
-        desk: Desk,
+        desk: Office,
         badges: Badges,
         clock: SpedClock,
         pause: Pause = asyncio.sleep,

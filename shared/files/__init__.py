@@ -23,6 +23,7 @@ import secrets
 from hashlib import sha256
 
 from shared.errors import Invalid, TooLarge
+from shared.files.copies import Copies, new_copies, new_original
 from shared.files.photo import (
     AGAIN_AFTER,
     MOST_REGIONS,
@@ -33,7 +34,6 @@ from shared.files.photo import (
     Photo,
     PhotoState,
 )
-from shared.files.shelf import Shelf, new_copies, new_original
 from shared.files.upkeep import Upkeep
 from shared.pictures.decoders import EACH_WAITING, MOST_WAITING, decoders
 from shared.pictures.likeness import MOST_DIFFERING, Likeness
@@ -71,8 +71,8 @@ class Files:
     def __init__(self, store: Store, alike_bits: int) -> None:
         """`alike_bits`: in how many bits the likenesses of one picture may differ, at most `MOST_DIFFERING`."""
         self._store = store
-        self._shelf = Shelf(store)
-        self._upkeep = Upkeep(store, self._shelf, alike_bits)
+        self._copies = Copies(store)
+        self._upkeep = Upkeep(store, self._copies, alike_bits)
 
     async def put(self, content: bytes, by: str | None = None) -> Photo:
         """Keep a photo, unclaimed; `by` is the address or account it comes from. One that is refused leaves no trace.
@@ -87,11 +87,11 @@ class Files:
 
     async def copy(self, photo: Photo, size: Size) -> bytes:
         """The public copy: a JPEG. Raises NotFound (`photos-not-found`)."""
-        return await self._shelf.copy(photo, size)
+        return await self._copies.copy(photo, size)
 
     async def original(self, photo: Photo) -> bytes:
         """The bytes as they came: with the place it was taken at, and whatever else somebody put into them."""
-        return await self._shelf.original(photo)
+        return await self._copies.original(photo)
 
     async def settle(self, id: str | None = None) -> None:
         """Returns when the work that commits of this process began, on the photo or on all, is done or put off."""
@@ -138,8 +138,8 @@ class Files:
             return kept
 
         photo = await self._store.run(announce)
-        await self._shelf.add_original(original, content, picture.kind)
-        await self._shelf.add_copies(copies, picture)
+        await self._copies.add_original(original, content, picture.kind)
+        await self._copies.add_copies(copies, picture)
         return await self._store.run(complete)
 
 

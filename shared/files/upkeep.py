@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 
 from shared import telemetry
 from shared.errors import Conflict, DomainError, Unavailable
+from shared.files.copies import Copies, new_copies
 from shared.files.photo import PHOTOS, Content, Photo, PhotoState
-from shared.files.shelf import Shelf, new_copies
 from shared.pictures.decoders import AT_ONCE, decoders
 from shared.store import Store, UnitOfWork
 from shared.store.collection import Document, Filter
@@ -33,9 +33,9 @@ _content = TypeAdapter(Content).validate_python
 class Upkeep:
     """Does what committed photos need: one photo at a time for each, whatever commits come in between."""
 
-    def __init__(self, store: Store, shelf: Shelf, alike_bits: int) -> None:
+    def __init__(self, store: Store, copies: Copies, alike_bits: int) -> None:
         self._store = store
-        self._shelf = shelf
+        self._copies = copies
         self._alike_bits = alike_bits
         self._drawing = asyncio.Semaphore(AT_ONCE)
         self._news: dict[str, Photo] = {}
@@ -83,7 +83,7 @@ class Upkeep:
         """An abandoned photo goes, and its files unless others share them."""
         await self._discard_copies(*photo.spare, *([photo.copies] if photo.copies else []))
         if not await self._store.count(PHOTOS, _holders("original", photo.original)):
-            await self._shelf.discard_original(photo.original)
+            await self._copies.discard_original(photo.original)
 
         async def forget(uow: UnitOfWork) -> None:
             gone = await uow.find(PHOTOS, photo.id)
@@ -95,7 +95,7 @@ class Upkeep:
     async def _bare(self, photo: Photo) -> None:
         """The original goes, unless others share it; then its name does."""
         if not await self._store.count(PHOTOS, _holders("original", photo.original)):
-            await self._shelf.discard_original(photo.original)
+            await self._copies.discard_original(photo.original)
 
         async def strike(uow: UnitOfWork) -> None:
             kept = await uow.get(PHOTOS, photo.id)
@@ -108,7 +108,7 @@ class Upkeep:
     async def _redraw(self, photo: Photo) -> None:
         """New copies, which are spare until they are complete and still what is wanted."""
         async with self._drawing:
-            content = await self._shelf.original(photo)
+            content = await self._copies.original(photo)
             picture = await decoders().redraw(content, photo.blackened)
         copies = new_copies()
 
@@ -127,10 +127,10 @@ class Upkeep:
             return kept
 
         await self._store.run(announce)
-        await self._shelf.add_copies(copies, picture)
+        await self._copies.add_copies(copies, picture)
         kept = await self._store.run(complete)
         if kept.copies != copies:
-            await self._shelf.discard_copies(copies)
+            await self._copies.discard_copies(copies)
             self._news[photo.id] = kept
 
     async def _tidy(self, photo: Photo) -> None:
@@ -148,7 +148,7 @@ class Upkeep:
     async def _discard_copies(self, *names: str) -> None:
         for copies in names:
             if not await self._store.count(PHOTOS, _holders("copies", copies)):
-                await self._shelf.discard_copies(copies)
+                await self._copies.discard_copies(copies)
 
     async def _recognise(self, photo: Photo) -> None:
         """Note which others show the same picture. Of two that are claimed at once, each may find the other."""

@@ -187,7 +187,7 @@ class MongoDriver:
         for write in writes:
             plan[write.collection].append(write)
 
-        with _told_apart():
+        with _our_errors():
             async with await self._dialect.session(self._client) as session:
                 for failed in range(TRANSACTIONS):
                     try:
@@ -239,7 +239,7 @@ class MongoDriver:
         skip: int = 0,
         fields: Sequence[str] | None = None,
     ) -> list[Document]:
-        with _told_apart():
+        with _our_errors():
             cursor = self._cursor(collection, filter, sort, fields, skip=skip, limit=limit)
             found: list[Document] = await cursor.to_list(None)
             return found
@@ -247,7 +247,7 @@ class MongoDriver:
     async def stream(
         self, collection: str, filter: Filter, sort: Sort = (), fields: Sequence[str] | None = None
     ) -> AsyncGenerator[Document, None]:
-        with _told_apart():
+        with _our_errors():
             cursor = self._cursor(collection, filter, sort, fields, batch_size=STREAMED)
             try:
                 async for document in cursor:
@@ -256,23 +256,23 @@ class MongoDriver:
                 await cursor.close()
 
     async def count(self, collection: str, filter: Filter) -> int:
-        with _told_apart():
+        with _our_errors():
             counted: int = await self._database[collection].count_documents(filter)
             return counted
 
     async def size(self, collection: str) -> int:
-        with _told_apart():
+        with _our_errors():
             about: int = await self._database[collection].estimated_document_count()
             return about
 
     async def aggregate(self, collection: str, pipeline: Sequence[Document]) -> list[Document]:
-        with _told_apart():
+        with _our_errors():
             cursor = await self._dialect.cursor(self._database[collection].aggregate(list(pipeline)))
             found: list[Document] = await cursor.to_list(None)
             return found
 
     async def delete(self, collection: str, filter: Filter) -> int:
-        with _told_apart():
+        with _our_errors():
             losable = self._database[collection].with_options(write_concern=LOSABLE)
             deleted: int = (await losable.delete_many(filter)).deleted_count
             return deleted
@@ -285,7 +285,7 @@ class MongoDriver:
             "until": {"$cond": [free, until, "$until"]},
         }
         try:
-            with _told_apart():
+            with _our_errors():
                 lease = await self._database["leases"].find_one_and_update(
                     {"_id": name}, [{"$set": taken}], upsert=True, return_document=ReturnDocument.AFTER
                 )
@@ -294,7 +294,7 @@ class MongoDriver:
         return bool(lease["holder"] == holder)
 
     async def now(self) -> datetime:
-        with _told_apart():
+        with _our_errors():
             answer = await self._client.admin.command("hello")
             moment: datetime = answer["localTime"]
             return moment.replace(tzinfo=UTC)
@@ -303,7 +303,7 @@ class MongoDriver:
         await self.delete("leases", {"_id": name, "holder": holder})
 
     async def ensure_indexes(self, collection: str, indexes: Sequence[Index]) -> None:
-        with _told_apart():
+        with _our_errors():
             try:
                 await self._database.create_collection(collection)
             except PyMongoError as error:
@@ -315,11 +315,11 @@ class MongoDriver:
                 await self._database[collection].create_indexes(missing)
 
     async def indexes(self, collection: str) -> dict[str, Index]:
-        with _told_apart():
+        with _our_errors():
             return {name: _index_of(each) for name, each in (await self._specifications(collection)).items()}
 
     async def drop_index(self, collection: str, name: str) -> None:
-        with _told_apart():
+        with _our_errors():
             await self._database[collection].drop_index(name)
 
     async def _specifications(self, collection: str) -> dict[str, Any]:
@@ -327,11 +327,11 @@ class MongoDriver:
         return {each["name"]: each for each in await cursor.to_list(None) if each["name"] != "_id_"}
 
     async def drop(self, collection: str) -> None:
-        with _told_apart():
+        with _our_errors():
             await self._database.drop_collection(collection)
 
     async def upload(self, id: str, content: bytes, metadata: Document) -> None:
-        with _told_apart():
+        with _our_errors():
             if await self._database["fs.files"].find_one({"_id": id}, {"_id": 1}):
                 return
             try:
@@ -341,7 +341,7 @@ class MongoDriver:
                     raise Unavailable(f"the file {id} is half there: somebody else is at it, or gave up") from None
 
     async def download(self, id: str) -> AsyncIterator[bytes]:
-        with _told_apart():
+        with _our_errors():
             try:
                 stream = await self._bucket().open_download_stream(id)
             except NoFile:
@@ -350,14 +350,14 @@ class MongoDriver:
                 yield piece
 
     async def discard(self, id: str) -> None:
-        with _told_apart():
+        with _our_errors():
             try:
                 await self._bucket().delete(id)
             except NoFile:
                 return
 
     async def server_info(self) -> dict[str, Any]:
-        with _told_apart():
+        with _our_errors():
             info: dict[str, Any] = await self._client.server_info()
             return info
 
@@ -402,7 +402,7 @@ def _index_of(found: Mapping[str, Any]) -> Index:
 
 
 @contextmanager
-def _told_apart() -> Iterator[None]:
+def _our_errors() -> Iterator[None]:
     """The driver's exceptions as ours: duplicate, conflict, unreachable; anything else is a bug and stays."""
     try:
         yield

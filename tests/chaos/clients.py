@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Deed:
+class Sending:
     """A request, all its repetitions under one key included, and how it ended; `case` as the answer named it."""
 
     number: int
@@ -56,22 +56,22 @@ class Journal:
 
     def intend(self, number: int, command: str) -> None:
         """Before the first attempt."""
-        self._write(Deed(number, command, Outcome.UNKNOWN))
+        self._write(Sending(number, command, Outcome.UNKNOWN))
 
-    def tell(self, deed: Deed) -> None:
+    def tell(self, deed: Sending) -> None:
         """After the last attempt."""
         self._write(deed)
 
-    def deeds(self) -> dict[tuple[int, str], Deed]:
+    def deeds(self) -> dict[tuple[int, str], Sending]:
         """By number and command; an intent that nothing followed is unknown."""
         found = (json.loads(line) for line in self._path.read_text().splitlines())
-        deeds = (Deed(row["number"], row["command"], Outcome(row["outcome"]), row["case"]) for row in found)
+        deeds = (Sending(row["number"], row["command"], Outcome(row["outcome"]), row["case"]) for row in found)
         return {(deed.number, deed.command): deed for deed in deeds}
 
     def close(self) -> None:
         self._file.close()
 
-    def _write(self, deed: Deed) -> None:
+    def _write(self, deed: Sending) -> None:
         self._file.write(json.dumps(vars(deed)) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -133,10 +133,10 @@ class Load:
             answer = await self._try(f"{address}{path}", body, headers)
             if answer is not None and answer.is_success:
                 receipt: dict[str, Any] = answer.json()
-                self._journal.tell(Deed(number, command, Outcome.ACKED, receipt["case"]))
+                self._journal.tell(Sending(number, command, Outcome.ACKED, receipt["case"]))
                 return receipt
             if answer is not None and answer.is_client_error:
-                self._journal.tell(Deed(number, command, Outcome.REFUSED))
+                self._journal.tell(Sending(number, command, Outcome.REFUSED))
                 return None
             if asyncio.get_running_loop().time() > give_up:
                 return None

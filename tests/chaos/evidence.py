@@ -31,7 +31,7 @@ from shared.readmodel import LIVE, Generation
 from shared.service import Service
 from shared.store import IDEMPOTENCY, OUTBOX, Collection
 from shared.store.mongo import CODEC
-from tests.chaos.clients import Deed
+from tests.chaos.clients import Sending
 from tests.chaos.fleet import LOOK_SECONDS, Fleet
 
 Subject = tuple[str, str]
@@ -66,7 +66,7 @@ class Letter:
 class Evidence:
     """Everything the checker looks at. `sequences`: the number of the last event of each aggregate, as stored."""
 
-    deeds: Mapping[tuple[int, str], Deed]
+    deeds: Mapping[tuple[int, str], Sending]
     cases: Sequence[Case]
     remembered: int
     records: Mapping[str, Sequence[Sent]]
@@ -118,7 +118,7 @@ class Observer:
             await asyncio.sleep(LOOK_SECONDS)
         return []
 
-    async def collect(self, deeds: Mapping[tuple[int, str], Deed], pending: Sequence[str]) -> Evidence:
+    async def collect(self, deeds: Mapping[tuple[int, str], Sending], pending: Sequence[str]) -> Evidence:
         """Everything, once nothing moves."""
         topics = {topic for each in self._groups() for topic in (*each.topics, f"{each.group}.dlq")}
         records = await self._read({*topics, "reports.case", "scoring.charge", "scoring.entry", "scoring.standing"})
@@ -143,7 +143,7 @@ class Observer:
                 }
 
     def _stored(
-        self, deeds: Mapping[tuple[int, str], Deed], pending: Sequence[str], records: Mapping[str, Sequence[Sent]]
+        self, deeds: Mapping[tuple[int, str], Sending], pending: Sequence[str], records: Mapping[str, Sequence[Sent]]
     ) -> Evidence:
         reports, scoring = self._database("reports"), self._database("scoring")
         kept = (

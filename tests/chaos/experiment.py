@@ -14,7 +14,7 @@ from typing import Any
 from shared.clock import CHINA
 from tests.chaos import nemesis
 from tests.chaos.checker import Finding, Kind, judge
-from tests.chaos.clients import Deed, Journal, Load, Outcome
+from tests.chaos.clients import Journal, Load, Outcome, Sending
 from tests.chaos.evidence import Observer
 from tests.chaos.fleet import Fleet, Stage
 from tests.chaos.nemesis import Planned
@@ -27,7 +27,7 @@ AFTERWARDS = START + timedelta(days=40)
 """When every limit has run out."""
 CONTROL_RATE, CONTROL_SECONDS = 15.0, 2.0
 PATIENCE = 60.0
-FINDINGS_TOLD = 20
+FINDINGS_SHOWN = 20
 Aftermath = Callable[[Fleet], Awaitable[None]]
 
 
@@ -82,7 +82,7 @@ async def run_planned(
     outcome = await _run(fleet, seed, rate, seconds, planned, patience, aftermath)
     if outcome.findings:
         fleet.keep_logs()
-    return {"seed": seed, **_told(outcome), "kills": len(planned), "exits": Counter(fleet.exits)}
+    return {"seed": seed, **_summary(outcome), "kills": len(planned), "exits": Counter(fleet.exits)}
 
 
 async def run_control(stage: Stage, control: Control) -> dict[str, Any]:
@@ -97,7 +97,7 @@ async def run_control(stage: Stage, control: Control) -> dict[str, Any]:
     caught = any(finding.kind is control.kind for finding in outcome.findings)
     if not caught:
         fleet.keep_logs()
-    return {"name": control.weakness, "caught": caught, **_told(outcome)}
+    return {"name": control.weakness, "caught": caught, **_summary(outcome)}
 
 
 async def run_controls(stage: Stage) -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ async def run_controls(stage: Stage) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class _Outcome:
-    deeds: Sequence[Deed]
+    deeds: Sequence[Sending]
     findings: Sequence[Finding]
     recovery: float
 
@@ -155,7 +155,7 @@ async def _run(
         await fleet.stage.forget(fleet.namespace)
 
 
-def _told(outcome: _Outcome) -> dict[str, Any]:
+def _summary(outcome: _Outcome) -> dict[str, Any]:
     outcomes = Counter(deed.outcome for deed in outcome.deeds)
     found = Counter(finding.kind for finding in outcome.findings)
     return {
@@ -178,4 +178,4 @@ def _told(outcome: _Outcome) -> dict[str, Any]:
 
 
 def _texts(findings: Sequence[Finding]) -> list[str]:
-    return [f"{finding.kind.value}: {finding.text}" for finding in findings[:FINDINGS_TOLD]]
+    return [f"{finding.kind.value}: {finding.text}" for finding in findings[:FINDINGS_SHOWN]]

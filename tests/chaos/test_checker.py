@@ -18,7 +18,7 @@ from shared.contracts.reports import CaseOverdue, Channel
 from shared.contracts.scoring import ChargeMade, EntryPosted
 from shared.event import Event
 from tests.chaos.checker import Kind, judge
-from tests.chaos.clients import Deed, Outcome
+from tests.chaos.clients import Outcome, Sending
 from tests.chaos.evidence import Evidence, Letter, Sent
 from tests.chaos.fleet import THE_RUNG
 from tests.unit.reports.cases import TIMETABLE
@@ -46,7 +46,7 @@ def sound() -> Evidence:
     standing.count(entry)
     posted = EntryPosted.model_validate(entry, from_attributes=True)
     return Evidence(
-        deeds={(0, "submit"): Deed(0, "submit", Outcome.ACKED, case.id)},
+        deeds={(0, "submit"): Sending(0, "submit", Outcome.ACKED, case.id)},
         cases=[case],
         remembered=1,
         records={

@@ -17,7 +17,7 @@ from tests.waiting import eventually
 UNIT, OTHER = "huanwei", "chengguan"
 
 
-class Desk:
+class Office:
     """Everybody who has to do with a case, at the public interface of the running service."""
 
     def __init__(self, http: httpx2.AsyncClient, platform: Platform) -> None:
@@ -71,9 +71,9 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(platform: Platform) -> AsyncIterator[Desk]:
+async def desk(platform: Platform) -> AsyncIterator[Office]:
     async with httpx2.AsyncClient(timeout=10) as http:
-        yield Desk(http, platform)
+        yield Office(http, platform)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ async def desk(platform: Platform) -> AsyncIterator[Desk]:
     ],
 )
 async def test_a_case_of_each_channel_comes_to_its_end(
-    desk: Desk, platform: Platform, channel: str, role: str | None, reporter_kind: str
+    desk: Office, platform: Platform, channel: str, role: str | None, reporter_kind: str
 ) -> None:
     caller = platform.token(role) if role else None
     case = await desk.file(caller, channel=channel, reporter_kind=reporter_kind)
@@ -99,7 +99,7 @@ async def test_a_case_of_each_channel_comes_to_its_end(
     assert await eventually(lambda: desk.shown(case, "closed"))
 
 
-async def test_a_case_returned_goes_to_another_unit_which_gets_more_time_and_has_to_do_it_twice(desk: Desk) -> None:
+async def test_a_case_returned_goes_to_another_unit_which_gets_more_time_and_has_to_do_it_twice(desk: Office) -> None:
     case = await desk.file()
     returned = await desk.do(case, "return", desk.officer(), reason="不属于本单位职责")
     assert (returned["state"], returned["unit"]) == ("returned", None)
@@ -123,7 +123,7 @@ async def test_a_case_returned_goes_to_another_unit_which_gets_more_time_and_has
     assert (await desk.snapshot(case))["reopens"] == 1
 
 
-async def test_a_case_split_among_units_closes_with_its_last_part(desk: Desk) -> None:
+async def test_a_case_split_among_units_closes_with_its_last_part(desk: Office) -> None:
     case = await desk.file()
     assert (await desk.do(case, "split", desk.office, units=[UNIT, OTHER]))["state"] == "split"
     parts = (await desk.snapshot(case))["children"]
@@ -135,7 +135,7 @@ async def test_a_case_split_among_units_closes_with_its_last_part(desk: Desk) ->
         assert await eventually(partial(desk.shown, id, "closed"))
 
 
-async def test_two_reports_of_one_problem_are_merged_and_parted_again(desk: Desk) -> None:
+async def test_two_reports_of_one_problem_are_merged_and_parted_again(desk: Office) -> None:
     first, second = await desk.file(), await desk.file(text="同一处垃圾")
     assert (await desk.do(second, "merge", desk.office, into=first))["state"] == "merged"
     assert (await desk.snapshot(second))["merged_into"] == first
@@ -144,7 +144,7 @@ async def test_two_reports_of_one_problem_are_merged_and_parted_again(desk: Desk
         await desk.finish(case)
 
 
-async def test_a_suspended_case_rests_until_a_leader_lets_it_go_on(desk: Desk) -> None:
+async def test_a_suspended_case_rests_until_a_leader_lets_it_go_on(desk: Office) -> None:
     case = await desk.file()
     before = await desk.do(case, "acknowledge", desk.officer())
     later = datetime.fromisoformat(before["due_at"]) + timedelta(days=14)

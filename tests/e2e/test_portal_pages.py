@@ -19,7 +19,7 @@ from services.portal.settings import Settings
 from services.reports.district import District
 from shared.readmodel import rebuild
 from shared.service import connect
-from tests.e2e.test_cases import Desk
+from tests.e2e.test_cases import Office
 from tests.e2e.test_loop import filed, let_days_pass
 from tests.photo_samples import from_telephone
 from tests.processes import Platform
@@ -52,9 +52,9 @@ def picture(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def desk(platform: Platform) -> AsyncIterator[Desk]:
+async def desk(platform: Platform) -> AsyncIterator[Office]:
     async with httpx2.AsyncClient(timeout=10) as http:
-        yield Desk(http, platform)
+        yield Office(http, platform)
 
 
 async def fill(page: Page, platform: Platform, category: str = "exposed-rubbish", phone: str = "0734-8888888") -> None:
@@ -165,7 +165,7 @@ async def test_without_scripts_questions_come_as_a_second_step(browser: Browser,
 
 
 async def test_a_report_is_followed_by_its_code_until_its_reporter_rates_the_result(
-    page: Page, platform: Platform, picture: Path, desk: Desk
+    page: Page, platform: Platform, picture: Path, desk: Office
 ) -> None:
     await fill(page, platform, "public-toilet", "0734-8222222")
     await page.get_by_label("异味").check()
@@ -215,7 +215,7 @@ async def test_a_report_is_followed_by_its_code_until_its_reporter_rates_the_res
     await expect(page.get_by_text("整改后照片").first).to_be_visible()
 
 
-async def test_what_is_on_file_already_is_followed_instead(page: Page, platform: Platform, desk: Desk) -> None:
+async def test_what_is_on_file_already_is_followed_instead(page: Page, platform: Platform, desk: Office) -> None:
     first = await desk.file(category="graffiti", longitude=112.5811, latitude=26.8702)
     await fill(page, platform, "graffiti")
     await stand_at(page, 112.5814, 26.8702)
@@ -230,7 +230,7 @@ async def test_what_is_on_file_already_is_followed_instead(page: Page, platform:
 
 
 async def test_what_is_another_problem_is_filed_with_its_photo(
-    page: Page, platform: Platform, picture: Path, desk: Desk
+    page: Page, platform: Platform, picture: Path, desk: Office
 ) -> None:
     first = await desk.file(category="graffiti", longitude=112.5911, latitude=26.8752)
     await fill(page, platform, "graffiti")
@@ -245,7 +245,7 @@ async def test_what_is_another_problem_is_filed_with_its_photo(
 
 
 async def test_what_is_not_fixed_goes_back_to_its_unit(
-    page: Page, platform: Platform, picture: Path, desk: Desk
+    page: Page, platform: Platform, picture: Path, desk: Office
 ) -> None:
     async with httpx2.AsyncClient(timeout=10) as http:
         case = await filed(http, platform)

@@ -19,7 +19,7 @@ from shared.roles import Role
 from tests.fuzz.asking import Caller, Figures, Finding, operations, spread
 from tests.fuzz.forms import Visitor, documented
 from tests.fuzz.seeding import seed
-from tests.fuzz.values import Known
+from tests.fuzz.values import Identities
 from tests.processes import Platform
 from tests.servers import Servers
 
@@ -61,7 +61,7 @@ def main() -> int:
 
 def _search(platform: Platform, requests: int, number: int) -> tuple[list[Figures], list[Finding]]:
     chance = random.Random(number)
-    known = Known(chance)
+    known = Identities(chance)
     found = {service: operations(platform.url(service)) for service in SERVICES}
     total, callers = sum(map(len, found.values())), (ANONYMOUS, *Role, EVERYTHING)
     rows: list[Figures] = []
@@ -82,7 +82,7 @@ def _search(platform: Platform, requests: int, number: int) -> tuple[list[Figure
     return rows, findings
 
 
-def _forms(platform: Platform, figures: Figures, known: Known, times: int, chance: random.Random) -> list[Finding]:
+def _forms(platform: Platform, figures: Figures, known: Identities, times: int, chance: random.Random) -> list[Finding]:
     address = platform.url("portal")
     visitor = Visitor(address, documented(address), figures, known, chance.getrandbits(32))
     visitor.visit(times)

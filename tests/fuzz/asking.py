@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.fuzz.values import Known, Spice
+from tests.fuzz.values import Identities, Spice
 
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 STREAM, JSON = "text/event-stream", "application/json"
@@ -77,7 +77,7 @@ def operations(address: str) -> list[Operation]:
 class Caller:
     """Somebody with a role who asks a service for anything."""
 
-    def __init__(self, address: str, headers: dict[str, str], figures: Figures, known: Known, number: int) -> None:
+    def __init__(self, address: str, headers: dict[str, str], figures: Figures, known: Identities, number: int) -> None:
         self._address = address
         self._headers = headers
         self._known = known

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from tests.fuzz.asking import TIMEOUT, Figures, Finding
-from tests.fuzz.values import HOSTILE, Known
+from tests.fuzz.values import HOSTILE, Identities
 from tests.photo_samples import REFUSED, from_telephone
 
 PAGES = ("/report", "/report?kind=praise", "/track", "/office/what-if")
@@ -60,7 +60,7 @@ def forms_of(page: str, html: str) -> list[Form]:
 class Visitor:
     """A browser with its cookies that sends every form it finds."""
 
-    def __init__(self, address: str, documented: Documented, figures: Figures, known: Known, number: int) -> None:
+    def __init__(self, address: str, documented: Documented, figures: Figures, known: Identities, number: int) -> None:
         self._address = address
         self._documented = documented
         self._known = known

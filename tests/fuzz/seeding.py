@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from tests.fuzz.values import Known
+from tests.fuzz.values import Identities
 from tests.photo_samples import from_telephone
 from tests.processes import Platform
 
@@ -36,7 +36,7 @@ LISTS = {
 }
 
 
-def seed(platform: Platform, known: Known, cases: int = 12) -> None:
+def seed(platform: Platform, known: Identities, cases: int = 12) -> None:
     """Cases in several states with photos and papers, drafts, proposals and events; and learn all of it."""
     with httpx2.Client(base_url=platform.url("reports"), timeout=20, headers=platform.token(*OFFICE)) as reports:
         for number in range(cases):
@@ -49,7 +49,7 @@ def seed(platform: Platform, known: Known, cases: int = 12) -> None:
         _learn(portal, "portal", known)
 
 
-def _case(reports: httpx2.Client, platform: Platform, known: Known, number: int) -> None:
+def _case(reports: httpx2.Client, platform: Platform, known: Identities, number: int) -> None:
     """A case as far along its way as its number says."""
     report = {
         "category": "exposed-rubbish" if number % 4 else "other-matter",
@@ -72,7 +72,7 @@ def _case(reports: httpx2.Client, platform: Platform, known: Known, number: int)
         _post(reports, f"/cases/{case.get('case')}/{name}", content, known, caller)
 
 
-def _scoring(scoring: httpx2.Client, known: Known) -> None:
+def _scoring(scoring: httpx2.Client, known: Identities) -> None:
     now = datetime.now(UTC).isoformat()
     grounds = {"reason": "市级通报", "evidence": "通报第3条", "references": ["督〔2026〕12号"]}
     entry = {"unit": UNIT, "kind": "manual", "points": "2", "happened_at": now, **grounds}
@@ -89,7 +89,7 @@ def _scoring(scoring: httpx2.Client, known: Known) -> None:
 
 
 def _post(
-    client: httpx2.Client, address: str, content: Any, known: Known, caller: dict[str, str] | None = None
+    client: httpx2.Client, address: str, content: Any, known: Identities, caller: dict[str, str] | None = None
 ) -> dict[str, Any]:
     """What was answered; a refusal is no harm, since the world is only there to be asked about."""
     sent = {"content": content} if isinstance(content, bytes) else {"json": content}
@@ -101,7 +101,7 @@ def _post(
     return body
 
 
-def _learn(client: httpx2.Client, service: str, known: Known) -> None:
+def _learn(client: httpx2.Client, service: str, known: Identities) -> None:
     for address in LISTS[service]:
         answer = client.get(address)
         if answer.is_success:

@@ -83,7 +83,7 @@ _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}")
 _SINGULAR = {"categories": "category", "seals": "period", "negative-list": "event"}
 
 
-class Known:
+class Identities:
     """Identities and codes that answers have told, by the first part of their address and their name."""
 
     def __init__(self, chance: random.Random) -> None:
@@ -118,7 +118,7 @@ class Known:
 class Spice:
     """Changes requests that fit the document: towards what exists, and towards what hurts."""
 
-    def __init__(self, chance: random.Random, known: Known) -> None:
+    def __init__(self, chance: random.Random, known: Identities) -> None:
         self._chance = chance
         self._known = known
 

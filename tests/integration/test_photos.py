@@ -61,7 +61,7 @@ PEOPLE = {
 STRANGER = None
 
 
-class Known(Verifier):
+class Recorded(Verifier):
     """Believes tokens that are the names of people."""
 
     async def verify(self, token: str) -> Principal:
@@ -91,7 +91,7 @@ class Scene:
         app = create_app(
             "reports",
             [photos.router],
-            verifier=Known(KeySet(""), "x", "x", SystemClock()),
+            verifier=Recorded(KeySet(""), "x", "x", SystemClock()),
             messages=Messages.load(MESSAGES),
             state={"store": self.store, "runtime": runtime},
         )

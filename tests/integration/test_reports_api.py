@@ -289,7 +289,7 @@ class Hands:
     def __init__(self, reports: Inside, id: str, unit: str = "huanwei") -> None:
         self.reports, self.id = reports, id
         self.unit = reports.token("officer", unit=unit)
-        self.checker = reports.token("verifier")
+        self.verifier = reports.token("verifier")
         self.centre = reports.token("dispatcher")
         self.leader = reports.token("leader")
 
@@ -333,7 +333,7 @@ async def replied(reports: Inside) -> Hands:
 
 async def closed(reports: Inside) -> Hands:
     case = await replied(reports)
-    await case.do("verify", case.checker, passed=True)
+    await case.do("verify", case.verifier, passed=True)
     await case.do("close", case.centre)
     return case
 
@@ -347,7 +347,7 @@ async def test_a_citizens_report_is_found_on_the_spot_filed_and_sent_on(reports:
     assert (await case.view())["snapshot"]["stage"] == "site-check"
     assert await case.refused("file", case.centre) == (409, "site-check-owed")
     assert await case.refused("dispatch", case.centre, unit="huanwei") == (409, "site-check-owed")
-    assert (await case.do("confirm", case.checker, note="属实"))["state"] == "site-verified"
+    assert (await case.do("confirm", case.verifier, note="属实"))["state"] == "site-verified"
     found = await case.do("file", case.centre)
     assert (found["state"], found["unit"], found["due_at"]) == ("dispatched", "huanwei", "2026-11-23T07:00:00Z")
     assert await case.events() == ["registered", "site-verified", "filed", "dispatched"]
@@ -355,7 +355,7 @@ async def test_a_citizens_report_is_found_on_the_spot_filed_and_sent_on(reports:
 
 async def test_the_office_files_and_dispatches_what_nobody_routed(reports: Inside) -> None:
     case = await a_case(reports, category="other-matter")
-    assert (await case.do("confirm", case.checker, note=""))["state"] == "site-verified"
+    assert (await case.do("confirm", case.verifier, note=""))["state"] == "site-verified"
     assert (await case.do("file", case.centre))["state"] == "filed"
     body = {"unit": "chengguan", "supporting": ["chengguan"]}
     assert await case.refused("dispatch", case.centre, **body) == (422, "lead-among-supporting")
@@ -529,7 +529,7 @@ async def test_several_units_have_a_part_each_and_the_whole_closes_with_the_last
         assert (await part.view(part.unit))["text"] == REPORT["text"]
         await part.do("acknowledge", part.unit)
         await part.do("reply", part.unit, text="已处理")
-        await part.do("verify", part.checker, passed=True)
+        await part.do("verify", part.verifier, passed=True)
         assert (await case.view())["snapshot"]["state"] == "split"
         await part.do("close", part.centre)
     assert (await case.view())["snapshot"]["state"] == "closed"
@@ -648,9 +648,9 @@ def everything(case: Hands) -> list[Step]:
         ("resume", {"note": ""}, case.leader),
         ("start", {}, case.unit),
         ("reply", {"text": "已清运"}, case.unit),
-        ("verify", {"passed": False}, case.checker),
+        ("verify", {"passed": False}, case.verifier),
         ("reply", {"text": "再次清运"}, case.unit),
-        ("verify", {"passed": True}, case.checker),
+        ("verify", {"passed": True}, case.verifier),
         ("close", {}, case.centre),
         ("reopen", {"reason": "没好"}, case.centre),
     ]

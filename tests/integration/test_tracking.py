@@ -36,7 +36,7 @@ async def tracked(reports: Inside, code: str, **headers: str) -> dict[str, Any]:
     return body
 
 
-async def say(reports: Inside, what: str, code: str, **more: Any) -> httpx2.Response:
+async def give_feedback(reports: Inside, what: str, code: str, **more: Any) -> httpx2.Response:
     return await reports.http.post(f"/tracking/{what}", json={"code": code, **more})
 
 
@@ -69,17 +69,17 @@ async def test_a_code_shows_how_the_case_goes(reports: Inside) -> None:
 
 
 async def test_the_view_says_who_when_and_what_and_nothing_from_inside(reports: Inside) -> None:
-    filed_case = await filed(reports, reporter=WANG)
-    case, office = filed_case["case"], reports.token("office")
+    made = await filed(reports, reporter=WANG)
+    case, office = made["case"], reports.token("office")
     await done(reports, case, "comment", {"text": "内部意见"}, by=office)
     await done(reports, case, "comment", {"text": "今晚清运", "public": True}, by=office)
     await closed(reports, case)
-    view = await tracked(reports, filed_case["tracking"])
+    view = await tracked(reports, made["tracking"])
     notes = [line["note"] for line in view["timeline"] if line["note"]]
     assert notes == ["今晚清运", "已清运"]
     assert view["may"] == ["update", "rate", "object"]
     assert view["object_until"] == "2026-12-02T10:00:00Z"  # 18:00 of the seventh working day
-    answer = await reports.http.post("/tracking", json={"code": filed_case["tracking"]})
+    answer = await reports.http.post("/tracking", json={"code": made["tracking"]})
     assert "王" not in answer.text
     assert answer.headers["cache-control"] == "no-store"
 
@@ -118,7 +118,7 @@ async def test_wrong_codes_are_limited_and_right_ones_are_not(mongodb_uri: str, 
         code = (await filed(reports))["tracking"]
         for _ in range(20):
             await tracked(reports, code)
-        wrong = [say(reports, "update", unknown_code(), text="x") for _ in range(10)]
+        wrong = [give_feedback(reports, "update", unknown_code(), text="x") for _ in range(10)]
         wrong += [reports.http.post("/tracking", json={"code": unknown_code()}) for _ in range(10)]
         statuses = [answer.status_code for answer in await asyncio.gather(*wrong)]
         assert sorted(statuses) == [404] * 6 + [429] * 14
@@ -139,13 +139,15 @@ async def test_a_forged_address_does_not_walk_round_the_limit(mongodb_uri: str, 
 
 # --- the say ------------------------------------------------------------------------------------------------
 async def test_an_answer_lets_a_waiting_case_go_on(reports: Inside) -> None:
-    filed_case = await filed(reports, category="other-matter")
-    case, office = filed_case["case"], reports.token("office")
+    made = await filed(reports, category="other-matter")
+    case, office = made["case"], reports.token("office")
     await done(reports, case, "ask-reporter", {"question": "具体在几号楼？"}, by=office)
-    view = await tracked(reports, filed_case["tracking"])
+    view = await tracked(reports, made["tracking"])
     assert (view["question"], view["state"], view["may"]) == ("具体在几号楼？", "waiting", ["update", "answer"])
     assert view["answer_until"] == "2026-11-26T10:00:00Z"  # 18:00 of the third working day
-    answer = await say(reports, "update", filed_case["tracking"], text="3 号楼北侧", photos=[await pictured(reports)])
+    answer = await give_feedback(
+        reports, "update", made["tracking"], text="3 号楼北侧", photos=[await pictured(reports)]
+    )
     assert (answer.status_code, answer.json()["state"]) == (200, "registered")
     assert await events_of(reports, case) == ["case-registered", "case-waiting", "case-resumed"]
     inside = (await reports.http.get(f"/cases/{case}", headers=office)).json()
@@ -163,29 +165,29 @@ async def test_a_question_nobody_answers_ends_by_itself(reports: Inside) -> None
 
 
 async def test_not_in_order_reopens_once_without_question_and_then_the_centre_decides(reports: Inside) -> None:
-    filed_case = await filed(reports)
-    case, code = filed_case["case"], filed_case["tracking"]
+    made = await filed(reports)
+    case, code = made["case"], made["tracking"]
     await closed(reports, case)
-    bare = await say(reports, "object", code, text="没清完")
+    bare = await give_feedback(reports, "object", code, text="没清完")
     assert (bare.status_code, bare.json()["code"]) == (422, "objection-needs-photo")
-    answer = await say(reports, "object", code, text="没清完", photos=[await pictured(reports)])
+    answer = await give_feedback(reports, "object", code, text="没清完", photos=[await pictured(reports)])
     assert (answer.status_code, answer.json()["state"]) == (200, "dispatched")
     await closed(reports, case)
-    answer = await say(reports, "object", code, photos=[await pictured(reports)])
+    answer = await give_feedback(reports, "object", code, photos=[await pictured(reports)])
     assert (answer.status_code, answer.json()["state"]) == (200, "closed")
     assert (await events_of(reports, case))[-1] == "case-changed"
     reports.clock.advance(timedelta(days=20))
-    late = await say(reports, "object", code, photos=[await pictured(reports)])
+    late = await give_feedback(reports, "object", code, photos=[await pictured(reports)])
     assert (late.status_code, late.json()["code"]) == (409, "objection-too-late")
 
 
 async def test_the_last_word_about_the_result_counts(reports: Inside) -> None:
     case = await filed(reports)
-    answer = await say(reports, "rate", case["tracking"], resolved=True, satisfied=False)
+    answer = await give_feedback(reports, "rate", case["tracking"], resolved=True, satisfied=False)
     assert answer.status_code == 409
     await closed(reports, case["case"])
     for satisfied in (False, True):
-        answer = await say(reports, "rate", case["tracking"], resolved=True, satisfied=satisfied)
+        answer = await give_feedback(reports, "rate", case["tracking"], resolved=True, satisfied=satisfied)
         assert answer.status_code == 200, answer.text
     view = await tracked(reports, case["tracking"])
     assert (view["resolved"], view["satisfied"]) == (True, True)
@@ -194,20 +196,20 @@ async def test_the_last_word_about_the_result_counts(reports: Inside) -> None:
 
 async def test_a_report_is_withdrawn_as_long_as_no_unit_has_it(reports: Inside) -> None:
     case = await filed(reports, category="other-matter")
-    answer = await say(reports, "withdraw", case["tracking"], reason="已经好了")
+    answer = await give_feedback(reports, "withdraw", case["tracking"], reason="已经好了")
     assert (answer.status_code, answer.json()["state"]) == (200, "rejected")
     assert await events_of(reports, case["case"]) == ["case-registered", "case-rejected"]
     given = await filed(reports)
-    answer = await say(reports, "withdraw", given["tracking"])
+    answer = await give_feedback(reports, "withdraw", given["tracking"])
     assert refusal_of(answer) == (409, "transition-not-allowed")
 
 
 async def test_a_withdrawal_of_a_filed_report_is_for_the_centre(reports: Inside) -> None:
     case = await filed(reports, category="other-matter")
     await done(reports, case["case"], "file", by=reports.token("office"))
-    answer = await say(reports, "withdraw", case["tracking"], reason="已经好了")
+    answer = await give_feedback(reports, "withdraw", case["tracking"], reason="已经好了")
     assert (answer.status_code, answer.json()["state"]) == (200, "filed")
-    assert refusal_of(await say(reports, "withdraw", case["tracking"])) == (409, "withdrawn-already")
+    assert refusal_of(await give_feedback(reports, "withdraw", case["tracking"])) == (409, "withdrawn-already")
     inside = (await reports.http.get(f"/cases/{case['case']}", headers=reports.token("office"))).json()
     assert (inside["timeline"][-1]["command"], inside["timeline"][-1]["note"]) == ("withdraw", "已经好了")
 
@@ -228,19 +230,19 @@ async def test_words_of_reporters_are_limited_in_length_kind_and_number(
     async with reports_with(tmp_path, mongodb_uri, namespace, {"updates_per_day": 3}) as reports:
         code = (await filed(reports))["tracking"]
         for text, refused in (("<b>", "text-has-markup"), ("长" * 2001, "validation"), ("", "text-required")):
-            assert refusal_of(await say(reports, "update", code, text=text)) == (422, refused)
-        answers = [await say(reports, "update", code, text="补充") for _ in range(4)]
+            assert refusal_of(await give_feedback(reports, "update", code, text=text)) == (422, refused)
+        answers = [await give_feedback(reports, "update", code, text="补充") for _ in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
         assert refusal_of(answers[-1])[1] == "updates-per-day"
         assert int(answers[-1].headers["retry-after"]) == 15 * 3600
         reports.clock.advance(timedelta(hours=15))
-        assert (await say(reports, "update", code, text="补充")).status_code == 200
+        assert (await give_feedback(reports, "update", code, text="补充")).status_code == 200
 
 
 async def test_many_speak_at_once_and_nothing_is_lost(reports: Inside) -> None:
     case = await filed(reports)
     answers = await asyncio.gather(
-        *(say(reports, "update", case["tracking"], text=f"补充 {number}") for number in range(8))
+        *(give_feedback(reports, "update", case["tracking"], text=f"补充 {number}") for number in range(8))
     )
     taken = sum(answer.status_code == 200 for answer in answers)
     assert {answer.status_code for answer in answers} <= {200, 409}
@@ -252,7 +254,7 @@ async def test_many_speak_at_once_and_nothing_is_lost(reports: Inside) -> None:
 async def test_a_follower_sees_how_it_goes_and_has_no_say(reports: Inside) -> None:
     case = await filed(reports, reporter=WANG)
     code = (await reports.http.post(f"/cases/{case['case']}/follow")).json()["tracking"]
-    await say(reports, "update", case["tracking"], text="我住三楼")
+    await give_feedback(reports, "update", case["tracking"], text="我住三楼")
     view = await tracked(reports, code)
     assert (view["part"], view["case"], view["may"]) == ("follower", case["case"], [])
     assert not any(line["mine"] or line["note"] for line in view["timeline"])
@@ -262,7 +264,7 @@ async def test_a_follower_sees_how_it_goes_and_has_no_say(reports: Inside) -> No
         ("object", {"photos": ["p"]}),
         ("withdraw", {}),
     ):
-        assert refusal_of(await say(reports, what, code, **more)) == (403, "say-of-reporters")
+        assert refusal_of(await give_feedback(reports, what, code, **more)) == (403, "say-of-reporters")
 
 
 async def test_followers_are_counted_for_staff_and_an_account_counts_once(reports: Inside) -> None:
@@ -291,20 +293,20 @@ async def test_codes_of_a_merged_report_show_the_other_case_until_the_merge_is_u
     mine, other = await filed(reports), await filed(reports)
     follower = (await reports.http.post(f"/cases/{mine['case']}/follow")).json()["tracking"]
     office = reports.token("office")
-    await say(reports, "update", mine["tracking"], text="我先说")
+    await give_feedback(reports, "update", mine["tracking"], text="我先说")
     await done(reports, mine["case"], "merge", {"into": other["case"]}, by=office)
     view = await tracked(reports, mine["tracking"])
     assert (view["case"], view["merged"], view["part"]) == (other["case"], mine["case"], "merged")
     assert [line["note"] for line in view["timeline"] if line["mine"] and line["note"]] == ["我先说"]
     assert (await tracked(reports, follower))["case"] == other["case"]
-    assert (await say(reports, "update", mine["tracking"], text="合并后再说")).status_code == 200
+    assert (await give_feedback(reports, "update", mine["tracking"], text="合并后再说")).status_code == 200
     theirs = await tracked(reports, other["tracking"])
     assert not [line for line in theirs["timeline"] if "说" in line["note"]]
     staff = (await reports.http.get(f"/cases/{other['case']}", headers=office)).json()
     assert staff["followers"] == 2
     await closed(reports, other["case"])
     assert (await tracked(reports, mine["tracking"]))["may"] == ["update", "rate", "object"]
-    assert (await say(reports, "withdraw", mine["tracking"])).json()["code"] == "say-of-reporters"
+    assert (await give_feedback(reports, "withdraw", mine["tracking"])).json()["code"] == "say-of-reporters"
 
 
 async def test_after_an_unmerge_a_code_shows_its_own_case_again(reports: Inside) -> None:
@@ -345,9 +347,9 @@ async def test_who_files_what_others_told_is_not_their_reporter(reports: Inside)
 
 async def test_look_ups_use_an_index(reports: Inside) -> None:
     me = account(reports, "li")
-    filed_case = await filed(reports, me, reporter=WANG)
+    made = await filed(reports, me, reporter=WANG)
     its = reports.runtime.resources.reporters
-    case = await case_of(reports, filed_case["case"])
+    case = await case_of(reports, made["case"])
     assert case.reporter is not None
     queries: list[dict[str, Any]] = [
         {"tracking": {"$in": [case.tracking, "x"]}},

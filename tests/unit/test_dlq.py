@@ -30,7 +30,7 @@ from tests.engine import (
 GARBAGE = Record(Partition(ITEMS_TOPIC.name, 0), 9, 0.0, b"a", b"garbage", [])
 
 
-class Desk:
+class Office:
     """Two aggregates held up, an unreadable record, and a reader that may be mended."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Desk:
         self.letters = DeadLetters(self.store, [self.reader.subscription()])
         self.told: list[tuple[str, int, str]] = []
 
-    async def filled(self) -> Desk:
+    async def filled(self) -> Office:
         events = [growth("a", 1), growth("a", 2), growth("b", 1), growth("a", 3), growth("b", 2)]
         await self.inbox.apply_singly([*records(*events), GARBAGE])
         return self
@@ -53,7 +53,7 @@ class Desk:
 
 
 async def test_headings_are_told_by_aggregate_in_order_without_content() -> None:
-    desk = await Desk().filled()
+    desk = await Office().filled()
     headings = await desk.letters.headings(Choice())
     assert [(h.subject, h.sequence, h.reason) for h in headings] == [
         ("a", 2, "poison"),
@@ -68,7 +68,7 @@ async def test_headings_are_told_by_aggregate_in_order_without_content() -> None
 
 
 async def test_replay_runs_everything_that_can_be_run() -> None:
-    desk = await Desk().filled()
+    desk = await Office().filled()
     desk.mend()
     assert not await desk.letters.replay(Choice(), None, "stop", desk.tell)
     assert desk.told == [
@@ -83,7 +83,7 @@ async def test_replay_runs_everything_that_can_be_run() -> None:
 
 
 async def test_a_replay_that_fails_stops_or_leaves_that_aggregate_and_goes_on() -> None:
-    desk = await Desk().filled()
+    desk = await Office().filled()
     desk.mend("a/2")
     assert not await desk.letters.replay(Choice(), None, "stop", desk.tell)
     assert desk.told == [("a", 2, "Refused")]
@@ -93,7 +93,7 @@ async def test_a_replay_that_fails_stops_or_leaves_that_aggregate_and_goes_on() 
 
 
 async def test_a_failure_in_the_middle_of_an_aggregate_keeps_what_follows() -> None:
-    desk = await Desk().filled()
+    desk = await Office().filled()
     desk.mend("a/3")
     assert not await desk.letters.replay(Choice(key="a"), None, "repark", desk.tell)
     assert await seen(desk.store, "a") == [1, 2]
@@ -102,7 +102,7 @@ async def test_a_failure_in_the_middle_of_an_aggregate_keeps_what_follows() -> N
 
 
 async def test_at_most_so_many_are_replayed() -> None:
-    desk = await Desk().filled()
+    desk = await Office().filled()
     desk.mend()
     assert await desk.letters.replay(Choice(key="a", most=1), None, "stop", desk.tell)
     assert desk.told == [("a", 2, "done")]
@@ -110,7 +110,7 @@ async def test_at_most_so_many_are_replayed() -> None:
 
 
 async def test_what_a_worker_parks_meanwhile_is_taken_along() -> None:
-    desk = await Desk().filled()
+    desk = await Office().filled()
 
     class Live(Reader):
         async def on_grown(self, uow, event, resources):  # type: ignore[no-untyped-def]  # as in Reader
@@ -125,7 +125,7 @@ async def test_what_a_worker_parks_meanwhile_is_taken_along() -> None:
 
 
 async def test_drop_gives_up_the_first_and_replay_goes_on_behind_it() -> None:
-    desk = await Desk().filled()
+    desk = await Office().filled()
     await desk.letters.drop(Choice(key="a", most=1), desk.tell)
     assert desk.told == [("a", 2, "done")]
     assert await desk.letters.replay(Choice(key="a"), None, "stop", desk.tell)
@@ -135,7 +135,7 @@ async def test_drop_gives_up_the_first_and_replay_goes_on_behind_it() -> None:
 
 
 async def test_records_of_a_group_that_is_gone_can_only_be_dropped() -> None:
-    desk = await Desk().filled()
+    desk = await Office().filled()
     letters: DeadLetters[object] = DeadLetters(desk.store, [])
     assert not await letters.replay(Choice(key="a"), None, "stop", desk.tell)
     assert desk.told == [("a", 2, "Gone")]
@@ -155,7 +155,7 @@ async def test_what_waits_for_its_predecessor_is_handled_only_when_somebody_name
 
 
 async def test_an_absent_database_ends_a_replay() -> None:
-    desk = await Desk().filled()
+    desk = await Office().filled()
     desk.mend()
     assert isinstance(desk.store.driver, MemoryDriver)
 
@@ -180,7 +180,7 @@ async def test_a_read_model_is_replayed_in_the_generation_that_is_live() -> None
 
 
 async def test_what_the_operator_sees() -> None:
-    desk = await Desk().filled()
+    desk = await Office().filled()
     table = dlq._table(await desk.letters.headings(Choice()))
     lines = table.splitlines()
     assert len(lines) == 4

@@ -16,7 +16,7 @@ import pytest
 from deploy.local.issuer import Issuer
 from deploy.replay.clock import Backwards, SpedClock
 from deploy.replay.plan import Act, Plan, PlannedCase, Step
-from deploy.replay.play import ATTEMPTS, Badges, Desk, NoAnswer, Player
+from deploy.replay.play import ATTEMPTS, Badges, NoAnswer, Office, Player
 from shared.clock import FileClock
 from shared.geo import Point
 
@@ -87,7 +87,7 @@ async def played(tmp_path: Path, platform: Answer, *cases: PlannedCase) -> tuple
     machine = Machine()
     clock = SpedClock(tmp_path / "clock.json", machine.time)
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(platform)) as client:
-        desk = Desk(client, 4, machine.pause)
+        desk = Office(client, 4, machine.pause)
         plan = Plan(START.date(), 6 * HOUR, cases, (), 0)
         badges = Badges(Issuer(tmp_path / "issuer"))
         player = Player(plan, START, "r1", "http://reports", desk, badges, clock, machine.pause)
@@ -175,7 +175,7 @@ async def test_only_so_many_requests_are_under_way_at_once() -> None:
         return httpx2.Response(200, json={})
 
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(slow)) as client:
-        desk = Desk(client, 3)
+        desk = Office(client, 3)
         await asyncio.gather(*(desk.post("http://reports/cases", "t", str(n), {}) for n in range(20)))
     assert most == 3
 

@@ -14,7 +14,7 @@ from shared.store.unit import EVENT_LIMIT
 from tests.engine import ITEMS, NOON, VIEWS, Grown, Item, View, Weighed
 
 
-class Shelf:
+class Kept:
     """What a unit reads from; counts the round trips."""
 
     def __init__(self, *items: Item, sequence: int = 4) -> None:
@@ -34,22 +34,22 @@ class Shelf:
 
 
 async def test_a_document_is_read_once_and_is_one_object() -> None:
-    shelf = Shelf(Item("a"), Item("b"))
-    uow = shelf.unit()
+    kept = Kept(Item("a"), Item("b"))
+    uow = kept.unit()
     await uow.load(ITEMS, ["a", "b", "x"])
     assert await uow.get(ITEMS, "a") is await uow.get(ITEMS, "a")
     assert await uow.find(ITEMS, "x") is None
-    assert shelf.asked == [["a", "b", "x"]]
+    assert kept.asked == [["a", "b", "x"]]
 
 
 async def test_reading_alone_writes_nothing() -> None:
-    uow = Shelf(Item("a")).unit()
+    uow = Kept(Item("a")).unit()
     (await uow.get(ITEMS, "a")).total = 9
     assert uow.writes() == []
 
 
 async def test_many_changes_of_a_document_are_one_write_on_the_version_that_was_read() -> None:
-    uow = Shelf(Item("a")).unit()
+    uow = Kept(Item("a")).unit()
     item = await uow.get(ITEMS, "a")
     for _ in range(3):
         item.total += 1
@@ -67,7 +67,7 @@ async def test_many_changes_of_a_document_are_one_write_on_the_version_that_was_
 
 
 async def test_a_new_document_that_changes_stays_new() -> None:
-    uow = Shelf().unit()
+    uow = Kept().unit()
     item = Item("a")
     uow.insert(ITEMS, item, Grown(by=1))
     item.total = 1
@@ -77,7 +77,7 @@ async def test_a_new_document_that_changes_stays_new() -> None:
 
 
 async def test_an_identity_that_the_unit_knows_to_be_taken_is_refused_at_once() -> None:
-    uow = Shelf(Item("a")).unit()
+    uow = Kept(Item("a")).unit()
     await uow.get(ITEMS, "a")
     with pytest.raises(Duplicate):
         uow.insert(ITEMS, Item("a"))
@@ -88,7 +88,7 @@ async def test_an_identity_that_the_unit_knows_to_be_taken_is_refused_at_once() 
 
 
 async def test_what_was_not_loaded_cannot_be_saved_or_deleted() -> None:
-    uow = Shelf(Item("a")).unit()
+    uow = Kept(Item("a")).unit()
     with pytest.raises(LookupError):
         uow.save(ITEMS, Item("a"))
     with pytest.raises(LookupError):
@@ -96,7 +96,7 @@ async def test_what_was_not_loaded_cannot_be_saved_or_deleted() -> None:
 
 
 async def test_what_was_deleted_is_gone_for_the_rest_of_the_unit() -> None:
-    uow = Shelf(Item("a")).unit()
+    uow = Kept(Item("a")).unit()
     item = await uow.get(ITEMS, "a")
     uow.delete(ITEMS, item)
     assert await uow.find(ITEMS, "a") is None
@@ -109,7 +109,7 @@ async def test_what_was_deleted_is_gone_for_the_rest_of_the_unit() -> None:
 
 
 async def test_a_deletion_after_a_change_is_guarded_by_the_version_that_was_read() -> None:
-    uow = Shelf(Item("a")).unit()
+    uow = Kept(Item("a")).unit()
     item = await uow.get(ITEMS, "a")
     uow.save(ITEMS, item)
     uow.delete(ITEMS, item)
@@ -118,7 +118,7 @@ async def test_a_deletion_after_a_change_is_guarded_by_the_version_that_was_read
 
 
 async def test_a_new_document_that_is_deleted_again_was_never_there() -> None:
-    uow = Shelf().unit()
+    uow = Kept().unit()
     item = Item("a")
     uow.insert(ITEMS, item)
     uow.delete(ITEMS, item)
@@ -126,23 +126,23 @@ async def test_a_new_document_that_is_deleted_again_was_never_there() -> None:
 
 
 async def test_a_read_that_failed_leaves_no_belief_behind() -> None:
-    shelf = Shelf(Item("a"))
-    uow = shelf.unit()
-    shelf.away = True
+    kept = Kept(Item("a"))
+    uow = kept.unit()
+    kept.away = True
     with pytest.raises(Unavailable):
         await uow.find(ITEMS, "a")
-    shelf.away = False
+    kept.away = False
     assert await uow.find(ITEMS, "a") == Item("a")
 
 
 async def test_two_reads_at_once_give_one_object() -> None:
-    uow = Shelf(Item("a")).unit()
+    uow = Kept(Item("a")).unit()
     first, second = await asyncio.gather(uow.get(ITEMS, "a"), uow.get(ITEMS, "a"))
     assert first is second
 
 
 async def test_changed_tells_what_the_unit_writes_of_a_collection() -> None:
-    uow = Shelf(Item("a"), Item("b"), Item("c")).unit()
+    uow = Kept(Item("a"), Item("b"), Item("c")).unit()
     await uow.load(ITEMS, ["a", "b", "c"])
     a, c, new = await uow.get(ITEMS, "a"), await uow.get(ITEMS, "c"), Item("new")
     uow.save(ITEMS, a)
@@ -154,7 +154,7 @@ async def test_changed_tells_what_the_unit_writes_of_a_collection() -> None:
 
 
 async def test_of_whole_state_events_each_aggregate_keeps_its_own_last_one() -> None:
-    uow = Shelf().unit()
+    uow = Kept().unit()
     first, second = Item("a"), Item("b")
     uow.insert(ITEMS, first, Weighed(weight=1))
     uow.insert(ITEMS, second, Weighed(weight=2))
@@ -170,7 +170,7 @@ async def test_an_event_that_could_never_be_published_is_refused_where_it_is_mad
         TYPE = "chuangwen.tests.item-long.v1"
         text: str
 
-    uow = Shelf().unit()
+    uow = Kept().unit()
     with pytest.raises(ValueError, match="larger than"):
         uow.insert(ITEMS, Item("a"), Long(by=1, text="x" * EVENT_LIMIT))
 

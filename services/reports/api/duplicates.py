@@ -24,7 +24,7 @@ from shared.roles import STAFF
 from shared.service import runtime_of
 
 SPOTS_LIMIT = 200
-CASES_TOLD = 50
+CASES_SHOWN = 50
 LONGEST_PERIOD = 366
 """Days."""
 EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
@@ -86,7 +86,7 @@ async def before_reporting(request: Request, body: Question, caller: Anyone) -> 
     point, metres = Point(place.longitude, place.latitude), held.district.timetable.terms.duplicate_metres
     cases = await held.nearby.open_cases(category.code, point, metres, shown=not staff)
     found = most_similar(point, body.text, cases, metres, similarity if staff else hint)
-    return _told(request, found, staff=staff)
+    return _similar(request, found, staff=staff)
 
 
 @router.get("/cases/{id}/similar", response_model=list[SimilarCase])
@@ -100,7 +100,7 @@ async def of_case(request: Request, id: str, caller: Staff) -> list[SimilarCase]
         return []
     point, metres = spot_of(case), held.district.timetable.terms.duplicate_metres
     cases = await held.nearby.open_cases(case.category, point, metres, shown=False, besides=[id])
-    return _told(request, most_similar(point, case.text, cases, metres), staff=True)
+    return _similar(request, most_similar(point, case.text, cases, metres), staff=True)
 
 
 @router.get("/repeats", response_model=list[RepeatSpot])
@@ -126,7 +126,7 @@ async def repeats(
     return [_spot(spot) for spot in found if unit is None or spot.last.unit == unit][:limit]
 
 
-def _told(request: Request, found: Iterable[Similar], *, staff: bool) -> list[SimilarCase]:
+def _similar(request: Request, found: Iterable[Similar], *, staff: bool) -> list[SimilarCase]:
     now = runtime_of(request).clock.now()
     similar = []
     for each in found:
@@ -161,5 +161,5 @@ def _spot(spot: Spot) -> RepeatSpot:
         count=len(spot.cases),
         first_registered_at=spot.cases[-1].registered_at,
         last_registered_at=last.registered_at,
-        cases=[each.id for each in spot.cases[:CASES_TOLD]],
+        cases=[each.id for each in spot.cases[:CASES_SHOWN]],
     )

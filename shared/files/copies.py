@@ -22,7 +22,7 @@ def new_copies() -> str:
     return secrets.token_hex(16)
 
 
-class Shelf:
+class Copies:
     """The files of one service's photos."""
 
     def __init__(self, store: Store) -> None:

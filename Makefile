@@ -61,7 +61,7 @@ demo: up ## replay sample days of a district at high speed against the running s
 
 # ---- checks ----
 
-.PHONY: lint docs format test test-chart test-alerts test-image fuzz chaos bench scale
+.PHONY: lint docs format test test-chart test-alerts test-image fuzz chaos chaos-cluster bench scale
 lint: $(READY) ## style, types, import rules, dependencies
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -95,6 +95,9 @@ test-image: $(READY) ## build the image and run it without any right, as a clust
 
 chaos: $(READY) ## crash servers and services under load and count what was lost; SEEDS=20
 	@$(RUN) tests.chaos --seeds $(SEEDS)
+
+chaos-cluster: $(READY) ## the same on three databases and three brokers, through outages, cuts, updates and wrong clocks
+	@$(RUN) tests.chaos --cluster --seeds $(SEEDS)
 
 bench: $(READY) ## how fast this machine is
 	@$(RUN) tests.load.bench

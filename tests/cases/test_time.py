@@ -196,6 +196,10 @@ async def test_D09_the_ends_of_the_calendar_are_refused_by_name(
 
 
 async def test_D09_the_ends_of_the_calendar_are_refused_by_scoring_too(scoring: Inside) -> None:
+    for moment in (EARLIEST, LATEST):
+        for address, field in (("/standings/changes", "since"), ("/schemes/in-force", "at")):
+            answer = await scoring.http.get(address, params={field: moment})
+            assert (answer.status_code, refusal(answer)[2]) == (422, field), answer.text
     entry = {"unit": "huanwei", "kind": "manual", "points": "2", "reason": "通报", "evidence": "通报第3条"}
     event = {"item": "G15", "text": "认定为重大安全事故", "unit": "huanwei"}
     measured = {"unit": "gongjiao", "standard": "示例-公益-01-1", "measured": {"found": 4}}

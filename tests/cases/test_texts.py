@@ -10,6 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import httpx2
+import pytest
 from docx import Document as WordFile
 from openpyxl import load_workbook
 
@@ -74,9 +75,31 @@ def words_of(docx: bytes) -> str:
     return "\n".join([paragraph.text for paragraph in file.paragraphs] + cells)
 
 
+async def test_T01_what_shows_nothing_is_nothing(reports: Inside) -> None:
+    receipt = got(await posted(reports, "t01a-name-of-zero-width.json"), 201)
+    office = reports.token("office")
+    opened = await reports.http.post(f"/cases/{receipt['case']}/reporter", json={"reason": "核实"}, headers=office)
+    assert got(opened)["name"] is None
+    case = await acknowledged(reports)
+    for name in ("t01b-reason-of-zero-width.json", "t01c-reason-hangul-filler.json"):
+        answer = await reports.http.post(
+            f"/cases/{case}/return", json=body(name), headers=reports.token("officer", unit=UNIT)
+        )
+        assert refusal(answer) == (422, "text-required", "reason"), name
+
+
 async def test_T01_joiners_inside_an_emoji_are_kept(reports: Inside) -> None:
     receipt = got(await posted(reports, "t01d-emoji-family-is-fine.json"), 201)
     assert (await case_of(reports, receipt["case"]))["text"] == body("t01d-emoji-family-is-fine.json")["text"]
+
+
+@pytest.mark.parametrize("name", ["t02-noncharacter-in-address.json", "t02b-noncharacter-fffe-in-text.json"])
+async def test_T02_a_noncharacter_never_costs_an_export(reports: Inside, name: str) -> None:
+    report = body(name) | {"category": "road-cleaning"}
+    answer = await reports.http.post("/cases", json=report, headers=reports.token("service"))
+    assert answer.status_code == 201 or refusal(answer)[:2] == (422, CONTROL)
+    for format in ("xlsx", "csv"):
+        await exported(reports, format, category="road-cleaning")
 
 
 async def test_T03_control_characters_are_refused_by_name_everywhere(reports: Inside) -> None:
@@ -132,6 +155,15 @@ async def test_T06_erasing_finds_a_name_whichever_dot_it_has(reports: Inside) ->
 
 async def test_T08_an_override_of_direction_is_refused(reports: Inside) -> None:
     assert refusal(await posted(reports, "t08a-rlo.json")) == (422, CONTROL, "address")
+
+
+async def test_T08_a_direction_mark_turns_no_house_number_round(reports: Inside) -> None:
+    answer = await posted(reports, "t08b-rlm-alm.json")
+    if answer.status_code != 201:
+        assert refusal(answer) == (422, CONTROL, "address")
+        return
+    address = (await row_of(reports, answer.json()["case"], "csv"))["地址"]
+    assert not re.search("[\u061c\u200e\u200f]", address) or re.fullmatch("\u2068.*\u2069", address)
 
 
 FORMULAS = [f"t09{letter}-formula-like-address.json" for letter in "abcdefghi"]
@@ -190,6 +222,11 @@ async def test_T12_a_person_in_the_text_is_gone_after_erasing(reports: Inside, p
     assert [(person, place) for person in persons for place, text in enumerate(left) if person in text] == []
     found = await reports.http.get("/cases", params={"text": "13800138000"}, headers=reports.token("office"))
     assert case not in found.text
+
+
+async def test_T14_a_comparison_sign_is_no_markup(reports: Inside, portal: Inside) -> None:
+    receipt = got(await posted(reports, "t14-less-than-sign.json"), 201)
+    assert (await case_of(reports, receipt["case"]))["text"] == body("t14-less-than-sign.json")["text"]
 
 
 async def test_T14_the_form_shows_a_comparison_sign_escaped(portal: Inside) -> None:

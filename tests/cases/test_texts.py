@@ -184,6 +184,15 @@ async def test_T09_no_cell_is_a_formula_and_each_is_still_readable(reports: Insi
         assert written in in_xlsx
 
 
+async def test_T10_what_looks_like_an_escape_of_workbooks_stays_text(reports: Inside) -> None:
+    case = got(await posted(reports, "t10-ooxml-escape-in-address.json"), 201)["case"]
+    content = await exported(reports, "xlsx")
+    with zipfile.ZipFile(io.BytesIO(content)) as parts:
+        xml = "".join(parts.read(name).decode() for name in parts.namelist() if name.endswith(".xml"))
+    assert "祥光社区_x005F_x0041_栋_x005F_x000D_口" in xml
+    assert case in xml
+
+
 async def test_T11_words_without_end_stay_inside_the_page(reports: Inside) -> None:
     _, pdf, docx = await replied(reports, "t11a-reply-long-word.json")
     text = body("t11a-reply-long-word.json")["text"]

@@ -57,6 +57,11 @@ async def test_X04_dates_of_the_1904_system_are_the_days_they_show(scoring: Insi
     assert {standard["due"] for standard in found} == {"2026-12-31"}
 
 
+async def test_X05_escapes_in_cells_are_read_as_a_spreadsheet_shows_them(scoring: Inside) -> None:
+    found = await standards(scoring, await imported(scoring, "x05-escaped-carriage-return.xlsx"))
+    assert [standard["text"] for standard in found] == ["第一行\n第二行", "编号_x0041_保留"]
+
+
 async def test_X06_headings_with_blanks_around_them_are_known(scoring: Inside) -> None:
     answer = await imported(scoring, "x06-headings-with-blanks.xlsx")
     if answer.status_code == 201:

@@ -108,7 +108,7 @@ class KeySet:
         self._refreshing: asyncio.Task[None] | None = None
 
     async def find(self, kid: str | None) -> jwt.PyJWK | None:
-        """The key of that name; without a name, the only key. Raises Unavailable if none was ever read."""
+        """The key of that name; a token without one names none. Raises Unavailable if no key was ever read."""
         if self._pick(kid) is None or self._age() > self._ttl:
             await self._refresh(kid, self._ttl)
         elif self._age() > self._ttl / 2 and not self._lock.locked():
@@ -119,9 +119,7 @@ class KeySet:
         return self._pick(kid)
 
     def _pick(self, kid: str | None) -> jwt.PyJWK | None:
-        if kid is None and len(self._keys) == 1:
-            return next(iter(self._keys.values()))
-        return self._keys.get(kid)
+        return None if kid is None else self._keys.get(kid)
 
     def _age(self) -> float:
         return self._monotonic() - self._asked

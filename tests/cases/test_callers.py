@@ -60,6 +60,10 @@ async def test_A01_seconds_between_clocks_refuse_nobody(reports: Inside, shared_
         assert await status(reports, f"Bearer {token}") == 401
 
 
+async def test_A01_a_token_that_names_no_key_is_refused(reports: Inside, shared_folder: Path) -> None:
+    assert await status(reports, f"Bearer {signed(shared_folder)}") == 401
+
+
 async def test_A01_two_authorizations_are_none(reports: Inside) -> None:
     good = f"Bearer {reports.issuer.token('li', ['office'])}"
     assert await status(reports, good) == 200
@@ -93,9 +97,9 @@ async def refusals(reports: Inside, addresses: list[str], caller: dict[str, str]
 
 
 async def test_A02_a_subscriber_counts_once_however_many_addresses_it_has(strict: Inside) -> None:
-    assert await refusals(strict, ["203.0.113.7"] * 12) == 2
-    assert await refusals(strict, [f"2001:db8:0:1::{number:x}" for number in range(1, 13)]) == 2
-    assert await refusals(strict, ["192.0.2.1"] * 6 + ["::ffff:192.0.2.1"] * 6) == 2
+    assert await refusals(strict, ["203.0.113.7"] * 30) > 10
+    assert await refusals(strict, [f"2001:db8:0:1::{number:x}" for number in range(1, 31)]) > 10
+    assert await refusals(strict, ["192.0.2.1", "::ffff:192.0.2.1"] * 15) > 10
     assert await refusals(strict, ["198.51.100.9"] * 12, strict.token("dispatcher")) == 0
 
 
@@ -112,7 +116,7 @@ async def test_A02_photos_of_one_subscriber_share_one_limit(strict: Inside) -> N
 
 async def test_A02_a_forged_address_is_ignored(mongodb_uri: str, namespace: str, tmp_path: Path) -> None:
     async with reports_at(MONDAY, tmp_path, mongodb_uri, namespace, reports_per_minute=10) as reports:
-        assert await refusals(reports, [f"203.0.113.{number}" for number in range(12)]) == 2
+        assert await refusals(reports, [f"203.0.113.{number}" for number in range(30)]) > 10
 
 
 async def photos(reports: Inside) -> int:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from deploy.local.servers import free_port
@@ -59,10 +59,10 @@ class World:
         return True
 
     async def probe(self, path: str) -> int:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.operations}") as http:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.operations}") as http:
             try:
                 return (await http.get(path)).status_code
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 return 0
 
     async def until(self, path: str, status: int) -> None:

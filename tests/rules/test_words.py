@@ -129,7 +129,7 @@ def _offenders(file: Path) -> Iterator[str]:
         ("class TriedRule: ...", "tried"),
         ("runtime.own.district", "own"),
         ("def verify(checker): ...", "checker"),
-        ("class Office: ...", "desk"),
+        ("class Desk: ...", "desk"),
     ],
 )
 def test_the_rule_sees_its_offender(source: str, word: str) -> None:

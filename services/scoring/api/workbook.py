@@ -119,7 +119,7 @@ def _opened(content: bytes) -> _Opened:
     about = {}
     if ABOUT in book.sheetnames and len(book.worksheets) > 1:
         lines = book[ABOUT].iter_rows(max_row=10, max_col=2, values_only=True)
-        about = {str(row[0]): str(row[1]) for row in lines if len(row) == 2 and row[1] is not None}
+        about = {str(row[0]): unescaped(str(row[1])) for row in lines if len(row) == 2 and row[1] is not None}
     rows = dict(islice(_rows(table), STANDARDS_LIMIT + 2))
     found = merged.get(path, [])
     _spoil(rows, found[:MERGES_LIMIT])

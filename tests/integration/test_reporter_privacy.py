@@ -285,7 +285,7 @@ async def test_the_original_of_an_erased_cases_photo_is_not_handed_out_any_more(
     office = reports.token("office")
     await closed(reports, case)
     assert (await reports.http.get(f"/photos/{photo}/original", headers=office)).status_code == 200
-    await reports.runtime.resources.photos.files.settle()
+    await reports.runtime.resources.files.settle()
     await done(reports, case, "erase", {"reason": "本人要求"}, by=office)
     assert (await reports.http.get(f"/photos/{photo}/original", headers=office)).status_code == 404
 

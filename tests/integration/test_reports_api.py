@@ -16,7 +16,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from deploy.local import issuer
-from services.reports.api.cases import router
+from services.reports.api import cases, handling
 from services.reports.app import SERVICE
 from services.reports.commands.handling import mark_overdue
 from services.reports.domain import TRANSITIONS
@@ -581,7 +581,8 @@ ROLES = (
 
 
 def test_every_way_of_a_case_is_looked_at() -> None:
-    paths = {route.path for route in router.routes if isinstance(route, APIRoute) and route.methods == {"POST"}}
+    routes = [*cases.router.routes, *handling.router.routes]
+    paths = {route.path for route in routes if isinstance(route, APIRoute) and route.methods == {"POST"}}
     assert paths == {"/cases"} | {f"/cases/{{id}}/{step}" for step in MAY}
 
 

@@ -161,7 +161,7 @@ async def test_what_quotes_or_belongs_to_an_erased_case_goes_with_it(reports: In
         assert private in await kept(reports), "what is to go is seen by this test"
     reports.clock.advance(KEPT)
     await night(reports)
-    await reports.runtime.resources.photos.files.settle()
+    await reports.runtime.resources.files.settle()
     everything = await kept(reports)
     for private in ("王桂", "桂花", "8765432", "'longitude': 112.601"):
         assert private not in everything, "whole, or as a word that the case is found by"

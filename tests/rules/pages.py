@@ -9,7 +9,7 @@ from services.reports.domain import transitions
 from shared.contracts import SUBSCRIPTIONS
 from shared.contracts.documents import asyncapi_text
 from shared.http import matrix
-from tests.rules import metrics_page, settings_page
+from tests.rules import metrics_page, refusals, settings_page
 
 ROOT = Path(__file__).parents[2]
 PAGES: dict[str, Callable[[], str]] = {
@@ -18,6 +18,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/case-states.md": transitions.drawn,
     "docs/configuration.md": settings_page.page,
     "docs/metrics.md": metrics_page.page,
+    "docs/rules.md": refusals.page,
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.messages import Messages
-from tests.rules.refusals import ROOT, SERVICES, Use, catalogue, missing_documents, sources, uses
+from tests.rules.refusals import ROOT, SERVICES, Proofs, Use, catalogue, missing_documents, sources, uses
 
 
 def _imported(service: Path) -> set[str]:
@@ -62,6 +62,14 @@ def test_every_sentence_is_used(service: Path | None) -> None:
     patterns = {use.pattern for folder in folders for use in uses(folder)}
     given = set(catalogue(service)) - (set(Messages.load()) if service else set())
     assert {code for code in given if not any(re.fullmatch(pattern, code) for pattern in patterns)} == set()
+
+
+@pytest.mark.parametrize("folder", [ROOT / "shared", *SERVICES], ids=lambda path: path.name)
+def test_every_refusal_is_proved_by_a_test(folder: Path) -> None:
+    service = folder if folder in SERVICES else None
+    sentences, proofs = catalogue(service), Proofs()
+    codes = set(sentences) - (set(Messages.load()) if service else set())
+    assert sorted(code for code in codes if proofs.of(code, sentences, folder.name) is None) == []
 
 
 def test_the_rule_sees_what_it_is_for(tmp_path: Path) -> None:

@@ -33,14 +33,7 @@ MEANT = {
 STORED = {"told_at"}
 """Names of fields in documents that are kept: they stay as they are."""
 # Not renamed yet.
-UNCONVERTED = (
-    "deploy/bill_of_materials.py",
-    "deploy/catalogue.py",
-    "deploy/replay",
-    "services/reports",
-    "shared",
-    "tests",
-)
+UNCONVERTED = ("shared", "tests")
 
 
 class Retired(NamedTuple):

@@ -352,7 +352,7 @@ async def test_the_office_can_ask_where_something_would_go(reports: Inside) -> N
         ({"longitude": 116.39}, 422, "place-outside-district", "longitude"),
         ({"latitude": 91}, 422, "validation", "latitude"),
         ({"at": "2026-11-23T22:00:00"}, 422, "validation", "at"),
-        ({"at": "2035-01-01T00:00:00Z"}, 422, "calendar-without-year", "at"),
+        ({"at": "2050-01-01T00:00:00Z"}, 422, "calendar-without-year", "at"),
         ({"at": "2200-12-31T23:59:00Z"}, 422, "calendar-without-year", "at"),
         ({"at": "9999-12-31T23:59:00Z"}, 422, "validation", "at"),
         ({"at": "1900-01-01T00:00:00+14:00"}, 422, "calendar-without-year", "at"),

@@ -86,7 +86,8 @@ async def night_after_a_death(reports: Inside) -> bool | None:
         await night(reports)
     except Unavailable:
         return None
-    return True
+    job = await reports.runtime.store.get(RETENTION, retention.JOB)
+    return True if job is not None and job.deadline_at > reports.clock.now() else None
 
 
 @pytest.fixture

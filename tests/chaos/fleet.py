@@ -150,7 +150,7 @@ class Fleet(Platform):
             port = port if self._addresses[service] else self._ports.setdefault(service, port)
             self._addresses[service].append(f"http://127.0.0.1:{port}")
         name = f"{service}-{role}-{len(self.processes)}"
-        environment = {**self._environment(), "HTTP_PORT": str(port), **(settings or {})}
+        environment = {**self._environment(), **self.settings, "HTTP_PORT": str(port), **(settings or {})}
         start = Start(module, arguments, environment, str(self.folder / f"{name}.log"))
         process = Forked(self.stage.forks, name, start, f"http://127.0.0.1:{port}", self.folder / name)
         self.processes.append(process)
@@ -232,7 +232,7 @@ class Fleet(Platform):
             "-m",
             module,
             *arguments,
-            env={**os.environ, **self._environment(), "HTTP_PORT": "0"},
+            env={**os.environ, **self._environment(), **self.settings, "HTTP_PORT": "0"},
             cwd=tools.ROOT,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -91,8 +91,8 @@ def marks_off() -> None:
 
 
 def sweeper_off() -> None:
-    """Nobody publishes what a process has lost from its memory: here every third commit, as a crash would lose it."""
-    _forget_every_third()
+    """Nobody publishes what a process has lost from its memory: here every second commit, as a crash would lose it."""
+    _forget_each(2)
 
     async def sweep_nothing(self: Relay) -> int:
         return 0
@@ -102,7 +102,7 @@ def sweeper_off() -> None:
 
 def predecessor_check_off() -> None:
     """Events go out in the order in which their commits are heard of, behind a predecessor that is out or not."""
-    _forget_every_third()
+    _forget_each(3)
 
     async def as_offered(self: Relay, batch: Sequence[Event]) -> list[Event]:
         return list(batch)
@@ -185,12 +185,12 @@ def _shift_clock(by: timedelta) -> None:
             patch(f"{module}.datetime", Shifted).start()
 
 
-def _forget_every_third() -> None:
-    """The process's own memory loses every third commit; its rows stay in the outbox."""
+def _forget_each(so_many: int) -> None:
+    """The process's own memory loses one commit of so many; its rows stay in the outbox."""
     offer, commits = Relay._offer, count(1)
 
     def offer_some(self: Relay, uow: UnitOfWork) -> None:
-        if next(commits) % 3:
+        if next(commits) % so_many:
             offer(self, uow)
 
     patch.object(Relay, "_offer", offer_some).start()

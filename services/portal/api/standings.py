@@ -10,11 +10,11 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.portal.api.access import Anyone
 from services.portal.resources import resources_of
-from services.portal.views.live import MONTHS, Follower
+from services.portal.views.live import Follower, followed
 from services.portal.views.standings import Ranking
 from shared.errors import NotFound
 from shared.http import Router, client_address, subscriber
-from shared.months import month_of, months_until
+from shared.months import month_of
 from shared.service import runtime_of
 
 router = Router(tags=["portal"])
@@ -37,7 +37,7 @@ async def _follower(request: Request, period: Period = None) -> AsyncIterator[Fo
     # A dependency, because a stream that has begun can refuse nobody, and this ends with the connection.
     current = _this_month(request)
     month = period or current
-    if month not in months_until(current, MONTHS):
+    if month not in followed(current):
         raise NotFound("ranking-not-live", period=month)
     with resources_of(request).live.following(month, subscriber(client_address(request))) as follower:
         yield follower

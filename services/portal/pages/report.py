@@ -57,7 +57,8 @@ async def form(request: Request, caller: Anyone) -> Response:
     asked = request.query_params
     kind = Kind.PRAISE if asked.get("kind") == Kind.PRAISE else Kind.PROBLEM
     answer = await _form(request, Report(kind=kind, category=asked.get("category", "")), {}, 200)
-    answer.headers["cache-control"] = "private, no-cache"  # who goes back finds the same form, with the same key
+    # Who goes back finds the same form, with the same key, whatever cookie filing it has left.
+    answer.headers.update({"cache-control": "private, no-cache", "vary": "accept-encoding"})
     return answer
 
 

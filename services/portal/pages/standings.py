@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse
 from services.portal.api.access import Anyone
 from services.portal.pages.page import PAGES, page, render
 from services.portal.resources import resources_of
-from services.portal.views.live import MONTHS
+from services.portal.views.live import MONTHS, followed
 from shared.errors import NotFound
 from shared.http import Router
 from shared.months import month_of, months_until
@@ -35,7 +35,7 @@ async def ranking(request: Request, caller: Anyone) -> Response:
         ranking=await resources.board.standings.ranking(period),
         period=period,
         periods=_offered(period, current),
-        live=period in months_until(current, MONTHS),
+        live=period in followed(current),
         group=group if group in resources.district.unit_groups else "",
         now=now,
     )

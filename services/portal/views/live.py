@@ -17,14 +17,21 @@ from typing import NamedTuple
 from services.portal.views.standings import Ranking
 from shared.errors import Unavailable
 from shared.http import Shares
+from shared.months import months_until, next_month
 from shared.telemetry import logger
 
 MONTHS = 12
-"""This month and those before it whose ranking can be followed."""
+"""This month and those before it whose ranking is offered."""
 SHORTEST = 0.25
 """Seconds between two looks, however fast scores move."""
 
 log = logger(__name__)
+
+
+def followed(current: str) -> list[str]:
+    """The months whose ranking can be followed: those offered, and the next, so that nobody is cut off by its turn."""
+    return months_until(next_month(current), MONTHS + 1)
+
 
 Read = Callable[[str], Awaitable[Ranking]]
 

@@ -284,8 +284,8 @@ def _distinct(headings: Iterable[Heading]) -> list[Filter]:
 
 
 def _tell(row: Parked, error: Exception | None) -> None:
-    told = f"失败 failed: {_line(repr(error))}" if error else "完成 done"
-    _say(f"{row.group}  {row.subject}  #{row.sequence}  {told}")
+    outcome = f"失败 failed: {_line(repr(error))}" if error else "完成 done"
+    _say(f"{row.group}  {row.subject}  #{row.sequence}  {outcome}")
 
 
 def _table(headings: Sequence[Heading]) -> str:

@@ -261,7 +261,7 @@ PRIVATE = frozenset({"phone", "name", "id_no", "authorization", "token", "text"}
 REDACTED = "[redacted]"
 _NUMBERS = re.compile(r"(?<!\d)(?:1[3-9]\d{9}|\d{17}[\dXx])(?!\d)")
 """Mobile and identity numbers of the mainland, which error texts of other libraries may quote."""
-_EXCEPTIONS_TOLD = 5
+_EXCEPTIONS_SHOWN = 5
 
 
 def configure_logging(service: str, role: str, level: str = "info") -> None:
@@ -303,9 +303,9 @@ def logger(module: str) -> structlog.typing.FilteringBoundLogger:
     return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(module))
 
 
-def redact(_: Any, __: str, told: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def redact(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The log entry without personal data or secrets."""
-    return {key: _redacted(key, value) for key, value in told.items()}
+    return {key: _redacted(key, value) for key, value in entry.items()}
 
 
 def _redacted(key: str, value: Any) -> Any:
@@ -321,30 +321,30 @@ def _redacted(key: str, value: Any) -> Any:
 
 
 def _context(service: str, role: str) -> structlog.typing.Processor:
-    def add(_: Any, __: str, told: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        told["service"], told["role"] = service, role
+    def add(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        entry["service"], entry["role"] = service, role
         if (request_id := _request_id.get()) is not None:
-            told["request_id"] = request_id
+            entry["request_id"] = request_id
         if (traceparent := _traceparent.get()) is not None:
-            told["trace_id"] = traceparent[3:35]
-        return told
+            entry["trace_id"] = traceparent[3:35]
+        return entry
 
     return add
 
 
-def _exceptions(_: Any, __: str, told: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _exceptions(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """`exc_info` as data: kind, message and places, without the values of variables or of refused input."""
-    info = told.pop("exc_info", None)
+    info = entry.pop("exc_info", None)
     error = info if isinstance(info, BaseException) else info[1] if isinstance(info, tuple) else None
     if info is True:
         error = sys.exc_info()[1]
     chain: list[dict[str, Any]] = []
-    while error is not None and len(chain) < _EXCEPTIONS_TOLD:
+    while error is not None and len(chain) < _EXCEPTIONS_SHOWN:
         chain.append({"kind": type(error).__qualname__, "message": _message(error), "at": _places(error)})
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if chain:
-        told["exception"] = chain
-    return told
+        entry["exception"] = chain
+    return entry
 
 
 def _message(error: BaseException) -> str:

@@ -69,10 +69,10 @@ class Edge:
 
     def _count(self, scope: Scope, status: int | None, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        told = str(status) if status is not None else CLIENT_GONE
+        outcome = str(status) if status is not None else CLIENT_GONE
         route = _template(scope)
-        telemetry.HTTP_SERVER_REQUEST_DURATION_SECONDS.labels(self._service, method, route, told).observe(seconds)
-        _log.debug("request", method=method, route=route, status=told, seconds=round(seconds, 6))
+        telemetry.HTTP_SERVER_REQUEST_DURATION_SECONDS.labels(self._service, method, route, outcome).observe(seconds)
+        _log.debug("request", method=method, route=route, status=outcome, seconds=round(seconds, 6))
 
 
 class _Answer:

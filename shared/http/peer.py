@@ -156,8 +156,8 @@ def _timeout(patience: float) -> httpx2.Timeout:
 
 def _rejected(problem: Mapping[str, Any], response: httpx2.Response) -> Rejected:
     errors = problem.get("errors")
-    told = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
-    faults = tuple(Fault(str(each.get("field", "")), str(each.get("message", ""))) for each in told)
+    found = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+    faults = tuple(Fault(str(each.get("field", "")), str(each.get("message", ""))) for each in found)
     single = Fault(str(problem.get("field") or ""), str(problem.get("detail") or problem.get("title") or ""))
     later = response.headers.get("retry-after", "")
     wait = int(later) if later.isascii() and later.isdecimal() else None

@@ -136,7 +136,7 @@ class Running:
             self.end += rest
 
 
-Told = list[tuple[Stage, Level | None, int]]
+Lateness = list[tuple[Stage, Level | None, int]]
 
 
 class Limits:
@@ -194,7 +194,7 @@ class Limits:
             new.ahead.remove(None)
         self.extensions += 1
 
-    def tell(self, now: datetime) -> Told:
+    def tell(self, now: datetime) -> Lateness:
         return [
             (limit.stage, level, limit.minutes(level)) for limit in self.running.values() for level in limit.tell(now)
         ]
@@ -264,7 +264,7 @@ class Limits:
             self.start(stage, now)
 
 
-def told_of(events: Events) -> Told:
+def lateness_of(events: Events) -> Lateness:
     return [
         (event.stage, event.level if isinstance(event, CaseOverdue) else None, event.elapsed_minutes)
         for event in events
@@ -272,7 +272,7 @@ def told_of(events: Events) -> Told:
     ]
 
 
-def ordered(content: Iterable[tuple[Stage, Level | None, int]]) -> Told:
+def ordered(content: Iterable[tuple[Stage, Level | None, int]]) -> Lateness:
     return sorted(content, key=lambda each: (each[0], ORDER.index(each[1])))
 
 
@@ -285,7 +285,7 @@ class CaseLife(RuleBasedStateMachine):
     latest: datetime
     limits: Limits
     shown: CaseSnapshot
-    told: set[tuple[int, Level | None]]
+    passed: set[tuple[int, Level | None]]
     overdue_at: datetime | None
 
     @initialize(
@@ -296,7 +296,7 @@ class CaseLife(RuleBasedStateMachine):
         self.now = self.latest = MONDAY_NINE
         self.case, self.other = registered(category, routing), another()  # type: ignore[arg-type]  # as drawn
         self.limits = Limits({**TERMS.limits, Stage.RECTIFY: self.case.limits[Stage.RECTIFY]})
-        self.shown, self.told, self.overdue_at = self.case.snapshot(), set(), None
+        self.shown, self.passed, self.overdue_at = self.case.snapshot(), set(), None
         if self.case.state is S.DISPATCHED:
             self.limits.give(self.now)
         else:
@@ -379,7 +379,7 @@ class CaseLife(RuleBasedStateMachine):
             self._follow(C.RESUME, now)
             expected += self._tell(now)
             self.latest = now
-        assert ordered(told_of(events)) == ordered(expected)
+        assert ordered(lateness_of(events)) == ordered(expected)
         assert events or self.case == before, "who finds nothing changes nothing"
         assert not self.case.is_due(now)
         self._hear(events)
@@ -397,7 +397,7 @@ class CaseLife(RuleBasedStateMachine):
         assert moments[-1] == self.latest
 
     @invariant()
-    def the_next_look_is_at_the_earliest_moment_that_is_not_told(self) -> None:
+    def the_next_look_is_at_the_earliest_moment_that_has_not_been(self) -> None:
         ahead = [
             limit.moment(level) for limit in self.limits.running.values() if not limit.held for level in limit.ahead
         ]
@@ -456,7 +456,7 @@ class CaseLife(RuleBasedStateMachine):
         expected = [] if command in TALK else self._tell(now)
         self._follow(command, now)
         expected += [] if command in TALK else self._tell(now)
-        assert ordered(told_of(made)) == ordered(expected)
+        assert ordered(lateness_of(made)) == ordered(expected)
         self.latest = now
         self._hear(made)
         return True
@@ -477,14 +477,14 @@ class CaseLife(RuleBasedStateMachine):
     def _follow(self, command: Command, now: datetime) -> None:
         self.limits.after(command, self.case, now)
 
-    def _tell(self, now: datetime) -> Told:
+    def _tell(self, now: datetime) -> Lateness:
         """What the model says is due by now; of one limit nothing may ever be due twice."""
         before = {limit.number: [*limit.ahead] for limit in self.limits.running.values()}
         found = self.limits.tell(now)
         for limit in self.limits.running.values():
             for level in set(before[limit.number]) - set(limit.ahead):
-                assert (limit.number, level) not in self.told
-                self.told.add((limit.number, level))
+                assert (limit.number, level) not in self.passed
+                self.passed.add((limit.number, level))
         return found
 
     def _hear(self, events: Events) -> None:

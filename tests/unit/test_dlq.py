@@ -38,7 +38,7 @@ class Office:
         self.reader = Reader(poisonous("a/2", "b/1"))
         self.inbox = Inbox(self.store, self.reader.subscription(), None, longest_pause=0.001)
         self.letters = DeadLetters(self.store, [self.reader.subscription()])
-        self.told: list[tuple[str, int, str]] = []
+        self.outcomes: list[tuple[str, int, str]] = []
 
     async def filled(self) -> Office:
         events = [growth("a", 1), growth("a", 2), growth("b", 1), growth("a", 3), growth("b", 2)]
@@ -49,7 +49,7 @@ class Office:
         self.reader.fault = poisonous(*still_poisonous)
 
     def tell(self, row: Parked, error: Exception | None) -> None:
-        self.told.append((row.subject, row.sequence, type(error).__name__ if error else "done"))
+        self.outcomes.append((row.subject, row.sequence, type(error).__name__ if error else "done"))
 
 
 async def test_headings_are_told_by_aggregate_in_order_without_content() -> None:
@@ -71,7 +71,7 @@ async def test_replay_runs_everything_that_can_be_run() -> None:
     desk = await Office().filled()
     desk.mend()
     assert not await desk.letters.replay(Choice(), None, "stop", desk.tell)
-    assert desk.told == [
+    assert desk.outcomes == [
         ("a", 2, "done"),
         ("a", 3, "done"),
         ("b", 1, "done"),
@@ -86,9 +86,9 @@ async def test_a_replay_that_fails_stops_or_leaves_that_aggregate_and_goes_on() 
     desk = await Office().filled()
     desk.mend("a/2")
     assert not await desk.letters.replay(Choice(), None, "stop", desk.tell)
-    assert desk.told == [("a", 2, "Refused")]
+    assert desk.outcomes == [("a", 2, "Refused")]
     assert not await desk.letters.replay(Choice(), None, "repark", desk.tell)
-    assert desk.told[1:4] == [("a", 2, "Refused"), ("b", 1, "done"), ("b", 2, "done")]
+    assert desk.outcomes[1:4] == [("a", 2, "Refused"), ("b", 1, "done"), ("b", 2, "done")]
     assert [(s, n) for s, n, _ in await set_aside(desk.store)][:2] == [("a", 2), ("a", 3)]
 
 
@@ -105,7 +105,7 @@ async def test_at_most_so_many_are_replayed() -> None:
     desk = await Office().filled()
     desk.mend()
     assert await desk.letters.replay(Choice(key="a", most=1), None, "stop", desk.tell)
-    assert desk.told == [("a", 2, "done")]
+    assert desk.outcomes == [("a", 2, "done")]
     assert await seen(desk.store, "a") == [1, 2]
 
 
@@ -121,13 +121,13 @@ async def test_what_a_worker_parks_meanwhile_is_taken_along() -> None:
     letters = DeadLetters(desk.store, [Live().subscription()])
     assert await letters.replay(Choice(key="a"), None, "stop", desk.tell)
     assert await seen(desk.store, "a") == [1, 2, 3, 4]
-    assert [number for _, number, _ in desk.told] == [2, 3, 4]
+    assert [number for _, number, _ in desk.outcomes] == [2, 3, 4]
 
 
 async def test_drop_gives_up_the_first_and_replay_goes_on_behind_it() -> None:
     desk = await Office().filled()
     await desk.letters.drop(Choice(key="a", most=1), desk.tell)
-    assert desk.told == [("a", 2, "done")]
+    assert desk.outcomes == [("a", 2, "done")]
     assert await desk.letters.replay(Choice(key="a"), None, "stop", desk.tell)
     assert await seen(desk.store, "a") == [1, 3]
     await desk.letters.drop(Choice(key="tests.item-0-9"), desk.tell)
@@ -138,7 +138,7 @@ async def test_records_of_a_group_that_is_gone_can_only_be_dropped() -> None:
     desk = await Office().filled()
     letters: DeadLetters[object] = DeadLetters(desk.store, [])
     assert not await letters.replay(Choice(key="a"), None, "stop", desk.tell)
-    assert desk.told == [("a", 2, "Gone")]
+    assert desk.outcomes == [("a", 2, "Gone")]
     await letters.drop(Choice(key="a"), desk.tell)
     assert [subject for subject, _, _ in await set_aside(desk.store)] == ["b", "b", "tests.item-0-9"]
 
@@ -165,7 +165,7 @@ async def test_an_absent_database_ends_a_replay() -> None:
     desk.store.driver.fault = away
     with pytest.raises(Unavailable):
         await desk.letters.replay(Choice(), None, "repark", desk.tell)
-    assert desk.told == []
+    assert desk.outcomes == []
 
 
 async def test_a_read_model_is_replayed_in_the_generation_that_is_live() -> None:

@@ -50,7 +50,7 @@ OUR_GLYPHS = {
 }
 
 
-def told_as(text: str) -> Paper:
+def paper_of(text: str) -> Paper:
     """An order that has this to say."""
     return replace(ORDER, rows=(*ORDER.rows[:1], Row("情况说明", text), *ORDER.rows[2:]))
 
@@ -159,21 +159,21 @@ def test_an_ordinary_order_is_one_page_and_a_small_file() -> None:
 
 
 def test_what_the_fonts_lack_is_shown_as_a_box_and_the_rest_stays() -> None:
-    paper = told_as("满了🗑️，𠮷林路👨‍👩‍👧旁，e\u0301cole，\ue000，𠂇")
+    paper = paper_of("满了🗑️，𠮷林路👨‍👩‍👧旁，e\u0301cole，\ue000，𠂇")
     assert "满了□，□林路□□□旁，école，□，𠂇" in Pdf(to_pdf(paper)).text
     assert "满了🗑️，𠮷林路👨‍👩‍👧旁，école，\ue000，𠂇" in words(Document(BytesIO(to_docx(paper))))
 
 
 @pytest.mark.parametrize("to_file", PRINTERS)
 def test_what_no_file_can_hold_is_shown_as_a_box(to_file: Callable[[Paper], bytes]) -> None:
-    assert to_file(told_as("a\x00b\x1bc\ud800d\u202ee\ufffef")) == to_file(told_as("a□b□c□d□e□f"))
-    assert to_file(told_as("a\r\nb\rc\u2028d\te")) == to_file(told_as("a\nb\nc\nd e"))
+    assert to_file(paper_of("a\x00b\x1bc\ud800d\u202ee\ufffef")) == to_file(paper_of("a□b□c□d□e□f"))
+    assert to_file(paper_of("a\r\nb\rc\u2028d\te")) == to_file(paper_of("a\nb\nc\nd e"))
 
 
 @settings(max_examples=8, deadline=None)
 @given(st.text(max_size=120))
 def test_any_text_can_be_printed(text: str) -> None:
-    paper = replace(told_as(text), title=text, addressee=text, closing=(text,), notes=(text,))
+    paper = replace(paper_of(text), title=text, addressee=text, closing=(text,), notes=(text,))
     assert Pdf(to_pdf(paper)).pages
     assert words(Document(BytesIO(to_docx(paper))))
 
@@ -182,7 +182,7 @@ def test_any_text_can_be_printed(text: str) -> None:
     "text", ["垃圾成堆，无人清理。" * 200, "long words " * 180 + "end", "长\n" * 999 + "长", "，" * 2000, "w" * 2000]
 )
 def test_a_long_text_goes_on_over_the_pages_and_nothing_is_lost(text: str) -> None:
-    pdf = Pdf(to_pdf(told_as(text)))
+    pdf = Pdf(to_pdf(paper_of(text)))
     assert len(pdf.pages) >= 2
     label = ORDER.rows[1].label
     inside = [line for page in pdf.pages for line in page if line != label and not line.startswith("— ")]
@@ -191,11 +191,11 @@ def test_a_long_text_goes_on_over_the_pages_and_nothing_is_lost(text: str) -> No
     assert read.replace(" ", "") == text.replace("\n", "").replace(" ", "")
     assert all(label in page for page in pdf.pages[:-1])
     assert [page[-1] for page in pdf.pages] == [f"— {number} —" for number in range(1, len(pdf.pages) + 1)]
-    assert text in words(Document(BytesIO(to_docx(told_as(text)))))
+    assert text in words(Document(BytesIO(to_docx(paper_of(text)))))
 
 
 def test_a_row_of_a_docx_may_go_on_over_the_page_and_the_signature_may_not() -> None:
-    facts, ending = Document(BytesIO(to_docx(told_as("长" * 2000)))).tables
+    facts, ending = Document(BytesIO(to_docx(paper_of("长" * 2000)))).tables
     assert not facts._tbl.findall(f".//{qn('w:cantSplit')}")
     assert ending._tbl.findall(f".//{qn('w:cantSplit')}")
 

@@ -20,18 +20,18 @@ ONE, TWO = Partition(ITEMS_TOPIC.name, 0), Partition(ITEMS_TOPIC.name, 1)
 
 
 class Moving:
-    """A worker whose positions are told one after the other; the last ones stay."""
+    """A worker whose positions are answers one after the other; the last ones stay."""
 
     broken: str | None = None
 
-    def __init__(self, *told: Mapping[Partition, Position] | Exception) -> None:
+    def __init__(self, *answers: Mapping[Partition, Position] | Exception) -> None:
         self.subscription = Reader().subscription()
-        self.told = list(told)
+        self.answers = list(answers)
         self.asked = 0
 
     async def positions(self) -> Mapping[Partition, Position]:
         self.asked += 1
-        found = self.told.pop(0) if len(self.told) > 1 else self.told[0]
+        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(found, Exception):
             raise found
         return found

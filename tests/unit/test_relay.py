@@ -368,7 +368,7 @@ async def test_only_the_holder_of_the_lease_tells_of_the_outbox() -> None:
     telemetry.OUTBOX_PENDING.set(7)
     async with running(relay):
 
-        async def told() -> bool:
+        async def heard() -> bool:
             return float(telemetry.OUTBOX_PENDING._value.get()) == 0
 
-        await eventually(told, 5)
+        await eventually(heard, 5)

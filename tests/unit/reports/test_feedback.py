@@ -142,25 +142,25 @@ def test_the_reporter_reads_replies_and_public_notes_but_not_what_is_said_inside
     case.comment(act(OFFICE, 5), "内部意见")
     case.comment(act(OFFICE, 6), "已列入夜间巡查", public=True)
     case.comment(act(REPORTER, 7), "谢谢")
-    told = [(line.command, line.note, line.mine) for line in reporter_of(case).lines()]
-    assert (Command.REPLY, "已清运", False) in told
-    assert (Command.COMMENT, "已列入夜间巡查", False) in told
-    assert (Command.COMMENT, "谢谢", True) in told
-    assert not {"内部意见", "现场看过"} & {note for _, note, _ in told}
+    lines = [(line.command, line.note, line.mine) for line in reporter_of(case).lines()]
+    assert (Command.REPLY, "已清运", False) in lines
+    assert (Command.COMMENT, "已列入夜间巡查", False) in lines
+    assert (Command.COMMENT, "谢谢", True) in lines
+    assert not {"内部意见", "现场看过"} & {note for _, note, _ in lines}
 
 
 def test_photos_are_told_as_far_as_everybody_may_see_them() -> None:
     case = closed(filed())
 
-    def told() -> tuple[str, ...]:
+    def shown() -> tuple[str, ...]:
         return next(line.photos for line in reporter_of(case).lines() if line.command is Command.REPLY)
 
-    assert told() == ("p1",)
+    assert shown() == ("p1",)
     case.show_photos(["p1"])
-    assert told() == ()
+    assert shown() == ()
     case.show_photos([])
     case.public = False
-    assert told() == ()
+    assert shown() == ()
 
 
 def test_a_follower_sees_how_it_goes_and_nothing_of_the_reporter() -> None:
@@ -168,9 +168,9 @@ def test_a_follower_sees_how_it_goes_and_nothing_of_the_reporter() -> None:
     case.comment(act(REPORTER, 1), "我住三楼")
     case.ask_reporter(act(OFFICE, 2), "您方便时几点在家？")
     follower = Tracker(Part.FOLLOWER, case, case)
-    told = " ".join(line.note for line in follower.lines())
-    assert "三楼" not in told
-    assert "在家" not in told
+    notes = " ".join(line.note for line in follower.lines())
+    assert "三楼" not in notes
+    assert "在家" not in notes
     assert may(follower) == []
     assert not any(line.mine for line in follower.lines())
 
@@ -257,11 +257,11 @@ def test_a_case_knows_when_it_ended_and_forgets_it_when_it_goes_on() -> None:
 
 def test_every_say_of_the_reporter_is_what_the_table_allows() -> None:
     for case in (filed(), filed(unit=None), closed(filed())):
-        for say in may(reporter_of(case)):
+        for kind in may(reporter_of(case)):
             again = replace(case, timeline=list(case.timeline), clocks=list(case.clocks))
             {
                 Feedback.UPDATE: lambda it: it.comment(act(REPORTER, 10), "补充"),
                 Feedback.RATE: lambda it: it.rate(act(REPORTER, 10), True, False),
                 Feedback.OBJECT: lambda it: it.object(act(REPORTER, 10), "没清完", ["p2"]),
                 Feedback.WITHDRAW: lambda it: it.withdraw(act(REPORTER, 10)),
-            }[say](again)
+            }[kind](again)

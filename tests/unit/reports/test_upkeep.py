@@ -40,10 +40,10 @@ def store() -> Store:
 async def filed(store: Store, district: District, number: int = 0) -> Case:
     act = Act(SYSTEM, LAST_DAYS, district.timetable)
     id = f"20261230-{number:010}"
-    case, told = Case.register(id=id, category=LAMP, channel=Channel.CITIZEN, place=PLACE, routing=TO_UNIT, act=act)
+    case, events = Case.register(id=id, category=LAMP, channel=Channel.CITIZEN, place=PLACE, routing=TO_UNIT, act=act)
 
     async def command(uow: UnitOfWork) -> None:
-        uow.insert(CASES, case, *told)
+        uow.insert(CASES, case, *events)
 
     await store.run(command)
     return case

@@ -35,6 +35,7 @@ CLIMBING = Subscription(
     ("reports.case", "scoring.standing"),
     [*(on(model, measures.on_case) for model in measures.MODELS), on(StandingChanged, measures.on_standing)],
     prefetch=measures.load_measures,
+    gather=0.1,  # nobody waits for a paper, and all of a batch are numbered from one roll
 )
 
 SERVICE = Service(

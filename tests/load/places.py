@@ -49,7 +49,7 @@ class Bench(Platform):
             address=f"http://127.0.0.1:{port}",
             folder=self.folder / name,
             is_ready=lambda: answers(f"http://127.0.0.1:{port}/readyz"),
-            environment={**self._environment(), "HTTP_PORT": str(port)},
+            environment={**self._environment(), **self.settings, "HTTP_PORT": str(port)},
         )
         self.processes.append(process)
         return process.start()
